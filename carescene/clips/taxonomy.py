@@ -1,0 +1,80 @@
+"""The two label lists: OmniFall-16 for every frame, ward events for whole segments."""
+
+from typing import Final
+
+# Ids are positions, exactly as in the OmniFall benchmark, so that files can be exchanged with it.
+OMNIFALL16: Final[tuple[str, ...]] = (
+    "walk",
+    "fall",
+    "fallen",
+    "sit_down",
+    "sitting",
+    "lie_down",
+    "lying",
+    "stand_up",
+    "standing",
+    "other",
+    "kneel_down",
+    "kneeling",
+    "squat_down",
+    "squatting",
+    "crawl",
+    "jump",
+)
+
+OMNIFALL_ID: Final[dict[str, int]] = {name: index for index, name in enumerate(OMNIFALL16)}
+
+UNKNOWN_LABEL: Final = -1
+
+# What happens on a ward, each with the frame labels it runs through. Names group as rest, transfer, mobility,
+# confusers, near falls, falls and what comes after.
+WARD_EVENTS: Final[dict[str, tuple[str, ...]]] = {
+    "in_bed_still": ("lying",),
+    "in_bed_turning": ("lying",),
+    "in_bed_restless": ("lying",),
+    "seated_bed_edge": ("sitting",),
+    "seated_chair": ("sitting",),
+    "seated_wheelchair": ("sitting",),
+    "sit_up_in_bed": ("lying", "stand_up", "sitting"),
+    "bed_entry": ("sit_down", "sitting", "lie_down", "lying"),
+    "bed_exit": ("lying", "stand_up", "sitting", "stand_up", "standing"),
+    "bed_exit_assisted": ("lying", "stand_up", "sitting", "stand_up", "standing"),
+    "rail_climb": ("lying", "stand_up", "other"),
+    "chair_rise": ("sitting", "stand_up", "standing"),
+    "chair_sit": ("standing", "sit_down", "sitting"),
+    "toilet_transfer": ("standing", "sit_down", "sitting", "stand_up", "standing"),
+    "walk_free": ("walk",),
+    "walk_aid": ("other",),
+    "walk_assisted": ("walk",),
+    "wheelchair_move": ("other",),
+    "turn_reach": ("standing",),
+    "plop_sit": ("sit_down",),
+    "lie_down_fast": ("lie_down",),
+    "pick_up_floor": ("squat_down", "squatting", "stand_up"),
+    "tie_shoes": ("squat_down",),
+    "kneel_task": ("kneel_down", "kneeling"),
+    "floor_exercise": ("other", "lying"),
+    "staff_bend_over_bed": ("other",),
+    "staff_kneel": ("kneeling",),
+    "make_bed": ("other",),
+    "object_drop": (),
+    "stumble_recover": ("walk", "other", "standing"),
+    "sway_recover": ("walk", "other", "standing"),
+    "grab_recover": ("walk", "other", "standing"),
+    "fall_weight_shift": ("fall", "fallen"),
+    "fall_trip": ("fall", "fallen"),
+    "fall_slip": ("fall", "fallen"),
+    "fall_bump": ("fall", "fallen"),
+    "fall_support_loss": ("fall", "fallen"),
+    "fall_collapse": ("fall", "fallen"),
+    "fall_missed_seat": ("fall", "fallen"),
+    "fall_out_of_bed": ("fall", "fallen"),
+    "slide_from_wheelchair": ("fall", "fallen"),
+    "slide_from_bed_edge": ("fall", "fallen"),
+    "lowered_by_staff": ("fall", "fallen"),
+    "fallen_still": ("fallen",),
+    "fallen_moving": ("fallen",),
+    "crawl_seek_help": ("crawl",),
+    "rise_alone": ("stand_up",),
+    "raised_by_staff": ("stand_up",),
+}

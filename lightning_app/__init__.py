@@ -1,0 +1,1 @@
+"""Lightning modules of carescene and the `lightning` command."""
