@@ -40,7 +40,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             write(file)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         raise UserError(
             f"Expected to be able to write '{path}', but got: {error.strerror}. Choose a folder you may write to."
@@ -158,7 +158,8 @@ def _read_header(path: Path) -> dict[str, Any]:
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, since numpy leaves the file open when it finds a broken archive.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name].astype(dtype, copy=False) for name, dtype in _ARRAYS.items()}
             arrays |= {name: file[name] for name in _OPTIONAL_ARRAYS if name in file}
     except FileNotFoundError as error:

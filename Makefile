@@ -1,0 +1,37 @@
+# `make demo` and `make test` need Python 3.11 or newer and nothing else; both set up what they use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= out/demo
+TEXT ?= an old man walks slowly and turns left
+
+.PHONY: help setup demo test lint clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    motion from text: video, clip files and contact sheet in $(OUT)"
+	@echo "make test    style, types, import contract and all tests"
+	@echo "make setup   only the environment in $(VENV)"
+
+# The marker is written last, so that an interrupted installation is taken up again.
+$(VENV)/.ready: constraints.txt pyproject.toml tools/setup.sh
+	PYTHON="$(PYTHON)" VENV="$(VENV)" sh tools/setup.sh
+	@touch $@
+
+setup: $(VENV)/.ready
+
+demo: setup
+	$(BIN)/lightning generate --text "$(TEXT)" --seconds 5 --num 4 --seed 1 --out "$(OUT)"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+# Two processes of one thread each are faster on two cores than one process of two.
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+
+clean:
+	rm -rf out runs .pytest_cache .ruff_cache
