@@ -1,0 +1,173 @@
+"""The denoiser: a diffusion transformer over patches of motion, conditioned on noise levels per token and on text."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from carescene.errors import UserError
+from diffusion.layers import Block, KeyValue, modulate, rotary_angles, sinusoidal
+
+_SINUSOIDS = 128  # channels of the sinusoidal features of noise level and length, before their MLP
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """Size of the network.
+
+    The defaults (5.9 M parameters) are what two CPU cores can train within hours and sample within half a second.
+
+    Attributes:
+        features: numbers per person and frame (201 of motion + 16 of the event channel).
+        patch: frames per token. 4 frames are 0.2 s; fewer tokens are faster, and 4 frames of motion are nearly linear.
+        text_dim: width of the text tokens (384: MiniLM; 512 and 768: CLIP).
+        dim: channels per token.
+        depth: number of blocks.
+        heads: attention heads; `dim / heads` must be even for the rotary embedding.
+        hidden: channels inside the feed-forward network.
+        text_every: every n-th block reads the text, the first one included.
+        max_persons: persons that can be told apart in one clip.
+    """
+
+    features: int = 217
+    patch: int = 4
+    text_dim: int = 384
+    dim: int = 256
+    depth: int = 6
+    heads: int = 4
+    hidden: int = 512
+    text_every: int = 2
+    max_persons: int = 8
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            if value < 1:
+                raise UserError(
+                    f"Expected denoiser.{name} to be at least 1, but got {value}. Correct the configuration."
+                )
+        if self.dim % self.heads or (self.dim // self.heads) % 2:
+            raise UserError(
+                f"Expected denoiser.dim to be heads times an even number, but got dim={self.dim}, heads={self.heads}. "
+                "Rotary embedding turns pairs of channels; choose e.g. dim=256, heads=4."
+            )
+
+
+class TextContext(NamedTuple):
+    """What the network needs of a text, computed once per clip: pooled vector, keys and values per reading block."""
+
+    pooled: Float[Tensor, "batch dim"]
+    keys_values: tuple[KeyValue, ...]
+    visible: Bool[Tensor, "batch 1 1 text"]
+
+
+class Denoiser(nn.Module):
+    """DiT over the tokens of all persons of a clip (Peebles & Xie 2023), with:
+
+    - a noise level per token, so that known tokens (level 0) and noisy ones live in one sequence;
+    - rotary time shared by all persons, and an identity per person that may be any of `max_persons` learned vectors:
+      training draws them at random, so that no person is "the first";
+    - text by cross-attention in every `text_every`-th block plus its pooled vector in the modulation. A learned null
+      token stands at the front of every text; a text that is masked altogether is the unconditional case.
+    """
+
+    def __init__(self, config: DenoiserConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or DenoiserConfig()
+        c = self.config
+        # One more input per frame says whether the frame exists: the last patch of a clip may be partly padding.
+        self.embed = nn.Linear(c.patch * (c.features + 1), c.dim)
+        self.person = nn.Parameter(torch.randn(c.max_persons, c.dim) * 0.02)
+        self.level = nn.Sequential(nn.Linear(_SINUSOIDS, c.dim), nn.SiLU(), nn.Linear(c.dim, c.dim))
+        self.length = nn.Linear(_SINUSOIDS, c.dim, bias=False)
+        self.text_norm = nn.LayerNorm(c.text_dim)
+        self.text_in = nn.Linear(c.text_dim, c.dim)
+        self.text_null = nn.Parameter(torch.randn(c.dim) * 0.02)
+        self.text_pooled = nn.Linear(c.dim, c.dim, bias=False)
+        self.modulation = nn.Linear(c.dim, (Block.CHUNKS + 2) * c.dim)
+        self.blocks = nn.ModuleList(
+            Block(c.dim, c.heads, c.hidden, reads_text=index % c.text_every == 0) for index in range(c.depth)
+        )
+        self.out = nn.Linear(c.dim, c.patch * c.features)
+        # AdaLN-zero: no modulation and no output at first, so that early gradients are those of a shallow network.
+        for layer in (self.modulation, self.out):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def encode_text(self, tokens: Float[Tensor, "batch text width"], mask: Bool[Tensor, "batch text"]) -> TextContext:
+        """Project text tokens once; a row whose mask is all False is the unconditional case.
+
+        Masked tokens have no influence on the result, whatever they contain.
+        """
+        tokens = torch.where(mask[..., None], tokens, 0.0)
+        null = self.text_null.expand(len(tokens), 1, -1)
+        sequence = torch.cat((null, self.text_in(self.text_norm(tokens)).to(null.dtype)), dim=1)
+        visible = F.pad(mask, (1, 0), value=True)
+        pooled = (sequence * visible[..., None]).sum(1) / visible.sum(1, keepdim=True)
+        keys_values = tuple(block.text.keys_values(sequence) for block in self.blocks if block.text is not None)
+        return TextContext(self.text_pooled(pooled), keys_values, visible[:, None, None, :])
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch person frame feature"],
+        level: Int[Tensor, "batch person token"],
+        frame_mask: Bool[Tensor, "batch person frame"],
+        text_tokens: Float[Tensor, "batch text width"],
+        text_mask: Bool[Tensor, "batch text"],
+        identity: Int[Tensor, "batch person"] | None = None,
+    ) -> Float[Tensor, "batch person frame feature"]:
+        """Raw network output for noisy motion; the process says whether that is eps, x0 or v.
+
+        Args:
+            x: noisy, normalised motion; frames a multiple of `patch`. Padded frames may hold anything finite.
+            level: noise level of each token, 0 (known) to 1000.
+            frame_mask: True where a frame exists.
+            text_tokens, text_mask: text, see `encode_text`.
+            identity: which learned identity each person wears; 0, 1, ... when left out.
+
+        Returns:
+            one value per input value; 0 in padded frames.
+        """
+        return self.denoise(x, level, frame_mask, self.encode_text(text_tokens, text_mask), identity)
+
+    def denoise(
+        self,
+        x: Float[Tensor, "batch person frame feature"],
+        level: Int[Tensor, "batch person token"],
+        frame_mask: Bool[Tensor, "batch person frame"],
+        text: TextContext,
+        identity: Int[Tensor, "batch person"] | None = None,
+    ) -> Float[Tensor, "batch person frame feature"]:
+        """`forward` for a text that is already encoded: samplers call this at every step."""
+        c = self.config
+        batch, persons, frames, _ = x.shape
+        per_person = frames // c.patch
+        # Out-of-place masking: padding must not reach the projection even as infinity times zero.
+        present = torch.where(frame_mask[..., None], x, 0.0)
+        patches = torch.cat((present, frame_mask[..., None].to(x.dtype)), dim=-1).reshape(
+            batch, persons, per_person, c.patch * (c.features + 1)
+        )
+        if identity is None:
+            identity = torch.arange(persons, device=x.device).expand(batch, persons)
+        tokens = (self.embed(patches) + self.person[identity][:, :, None, :]).flatten(1, 2)
+
+        visible = frame_mask.reshape(batch, persons * per_person, c.patch).any(-1)[:, None, None, :]
+        position = torch.arange(per_person, device=x.device).repeat(persons)
+        rotary = rotary_angles(position, c.dim // c.heads, tokens.dtype)
+
+        # The count of frames of the longest person is the clip's length, however much padding follows.
+        length = frame_mask.sum(-1).amax(-1)
+        condition = self.level(sinusoidal(level.flatten(1, 2), _SINUSOIDS, 1000.0).to(tokens.dtype))
+        whole_clip = self.length(sinusoidal(length, _SINUSOIDS, 1000.0).to(tokens.dtype)) + text.pooled
+        modulation = self.modulation(F.silu(condition + whole_clip[:, None, :]))
+        shared, shift, scale = modulation.split((Block.CHUNKS * c.dim, c.dim, c.dim), dim=-1)
+
+        keys_values = iter(text.keys_values)
+        for block in self.blocks:
+            read = next(keys_values) if block.text is not None else None
+            tokens = block(tokens, shared, rotary, visible, read, text.visible)
+        output = self.out(modulate(tokens, shift, 1 + scale))
+        return torch.where(frame_mask[..., None], output.reshape(batch, persons, frames, c.features), 0.0)
