@@ -1,4 +1,7 @@
-"""A pinhole camera in OpenCV's convention (x right, y down, z forward), and where to put one so that a motion is seen whole."""
+"""A pinhole camera, and where to put one so that a whole motion is seen.
+
+OpenCV's convention: x right, y down, z forward.
+"""
 
 from dataclasses import dataclass
 
@@ -11,8 +14,8 @@ from carescene.errors import UserError
 FIELD_OF_VIEW = float(np.deg2rad(26.0))
 # A tall person's eyes, seen from the door of a ward: low enough to feel present, high enough to see the floor.
 EYE_HEIGHT = 2.1
-# Three-quarter views from both sides: the face is seen, and so is the length of a step.
-VIEW_ANGLES = np.deg2rad([35.0, -35.0, 50.0, -50.0])
+# Three-quarter views from both sides: the face is seen, and so is the length of a step. The last suit long walks.
+VIEW_ANGLES = np.deg2rad([35.0, -35.0, 50.0, -50.0, 20.0, -20.0])
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Simple clothes: which part of a body's skin is shirt, trousers, shoe or hair, decided in the rest pose.
 
-Borders between garments are straight cuts through the T-pose. Every vertex gets one signed field per garment; a ray that
-hits between vertices interpolates the fields, so a hem stays sharp at any picture size without a texture.
+Borders between garments are straight cuts through the T-pose. Every vertex gets one signed field per garment; a ray
+that hits between vertices interpolates the fields, so a hem stays sharp at any picture size without a texture.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Outfit:
 def garment_fields(
     vertices: Float[np.ndarray, "vertex 3"], joints: Float[np.ndarray, "24 3"]
 ) -> Float[np.ndarray, "vertex garment"]:
-    """Signed fields in metres, positive inside each garment of `GARMENTS`, of a body in SMPL's rest pose (y up, metres).
+    """Signed fields in metres, positive inside each garment of `GARMENTS`, of a body in SMPL's rest pose (y up).
 
     The garment whose field is largest wins; skin is 0 everywhere and so wins where nothing else is positive.
     """

@@ -61,7 +61,7 @@ def contact_sheet(strips: list[Strip], *, columns: int = 8, tile_width: int = 19
 
 
 def write_contact_sheet(path: Path, strips: list[Strip], *, columns: int = 8, tile_width: int = 192) -> None:
-    """Write `contact_sheet` as PNG, complete or not at all; raises UserError as that does, or if it cannot be written."""
+    """Write `contact_sheet` as PNG, complete or not at all; raises UserError as that does, or if writing fails."""
     buffer = io.BytesIO()
     contact_sheet(strips, columns=columns, tile_width=tile_width).save(buffer, "PNG", optimize=True)
     write_atomically(path, lambda file: file.write(buffer.getvalue()))

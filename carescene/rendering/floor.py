@@ -23,7 +23,7 @@ _CONTACT_REACH = 0.10
 
 @dataclass(frozen=True)
 class Floor:
-    """What the empty floor looks like from one camera: points (NaN above the horizon), lit colour and colour in shade."""
+    """The empty floor from one camera: its points (NaN above the horizon), its colour in the light and in shade."""
 
     points: Float[np.ndarray, "height width 2"]
     bright: Float[np.ndarray, "height width 3"]
@@ -80,14 +80,15 @@ def cast_shadow(
 ) -> ShadowMap:
     """Shadow of a mesh on z = 0 from a lamp of finite size, and the darkening where the mesh comes near the floor.
 
-    `raycaster` is an `open3d.t.geometry.RaycastingScene` that holds the mesh.
+    `raycaster` is an `open3d.t.geometry.RaycastingScene` that holds the mesh. Only cells near a vertex's shadow are
+    looked at, so neighbouring vertices must not be further apart than about 0.2 m.
     """
     key = lighting.key_direction
     thrown = vertices[:, :2] - np.clip(vertices[:, 2:], 0.0, None) * key[:2] / key[2]
     both = np.concatenate([thrown, vertices[:, :2]])
     pad = 0.15 + lighting.key_radius * max(float(vertices[:, 2].max()), 0.0) / key[2] ** 2
     corner = both.min(axis=0) - pad
-    columns, rows = np.ceil((both.max(axis=0) + pad - corner) / _CELL).astype(int)
+    columns, rows = np.ceil((both.max(axis=0) + pad - corner) / _CELL).astype(int).tolist()
     x = corner[0] + (np.arange(columns) + 0.5) * _CELL
     y = corner[1] + (np.arange(rows) + 0.5) * _CELL
     cells = np.stack([*np.meshgrid(x, y), np.full((rows, columns), 1e-3)], axis=-1)

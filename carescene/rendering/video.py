@@ -30,15 +30,15 @@ def write_video(
     count, height, width = frames.shape[:3]
     if count == 0 or height < 2 or width < 2 or not fps > 0:
         raise UserError(
-            f"Expected frames of at least 2x2 pixels and a positive rate, but got {count} frames of {width}x{height} at "
-            f"{fps} fps. Nothing was written to '{path}'."
+            f"Expected frames of at least 2x2 pixels and a positive rate, but got {count} frames of {width}x{height} "
+            f"at {fps} fps. Nothing was written to '{path}'."
         )
     # x264's index can only be moved to the front of a file that has a name, hence no in-memory stream here.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part.mp4")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _encode(temporary, frames[:, : height // 2 * 2, : width // 2 * 2], fps, quality)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         raise UserError(
             f"Expected to be able to write '{path}', but got: {error.strerror}. Choose a folder you may write to."

@@ -1,7 +1,7 @@
 """One plain view of the people of a clip on a floor: the picture a newcomer sees first.
 
-Open3D's ray casting does the geometry, so no graphics card and no window system is needed. To stay quick on two cores the
-empty floor is drawn once, rays are sent only where the people are, and only outlines are smoothed by extra rays.
+Open3D's ray casting does the geometry, so no graphics card and no window system is needed. To stay quick on two cores
+the empty floor is drawn once, rays are sent only where the people are, and only outlines are smoothed by extra rays.
 """
 
 from collections.abc import Callable, Iterator
@@ -132,7 +132,7 @@ def dress_people(clip: Clip, body: Body, faces: Int[np.ndarray, "face 3"]) -> Su
 
 
 def facing(clip: Clip) -> float:
-    """Azimuth in radians that the first visible person mostly faces: the mean of the pelvis' horizontal forward axis."""
+    """Azimuth in radians that the first visible person mostly faces: the pelvis' mean horizontal forward axis."""
     person = int(np.argmax(clip.valid.any(axis=1)))
     roots = torch.from_numpy(clip.poses[person, clip.valid[person], 0]).float()
     forward = rotvec_to_matrix(roots)[:, :2, 2].mean(dim=0).numpy()
