@@ -101,7 +101,7 @@ def check_text(text: str) -> str:
     return cleaned
 
 
-def load_text_encoder(name: str = "minilm", cache: Path | None | bool = None) -> TextEncoder:
+def load_text_encoder(name: str = "minilm", cache: Path | bool | None = None) -> TextEncoder:
     """Make a text encoder; nothing is loaded before the first text that is not in the cache.
 
     Args:
@@ -240,7 +240,7 @@ def _download_clip(name: str, path: Path) -> None:
     staging = path.parent / f".{path.stem}.{os.getpid()}.part"
     try:
         clip.clip._download(url, str(staging))
-        os.replace(staging / path.name, path)
+        (staging / path.name).replace(path)
     except (urllib.error.URLError, OSError, RuntimeError) as error:
         raise UserError(
             f"Expected CLIP {name} at '{path}', but it is not there and downloading it failed ({error}); download "

@@ -1,0 +1,5 @@
+"""Lightning data modules."""
+
+from datamodules.mocap import MocapDataModule
+
+__all__ = ["MocapDataModule"]

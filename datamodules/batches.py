@@ -1,0 +1,124 @@
+"""Which clips make which batch: a pure function of seed and batch number, so that any batch can be made again."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+# Clips are sorted by length inside groups of this many batches: enough to keep padding low (a few percent), few
+# enough that the company a clip keeps still changes from pass to pass.
+_GROUP_BATCHES: Final = 16
+
+
+class Draw(NamedTuple):
+    """One use of a clip: the number of the pass over the data, and the clip's index."""
+
+    pass_number: int
+    index: int
+
+
+class LengthBatches(Sampler[list[Draw]]):
+    """Batches of clips of similar length, in an order that depends on nothing but the seed.
+
+    Batches are numbered on without end. A pass uses every clip once, except a remainder smaller than one batch over
+    all ranks, which differs from pass to pass. All ranks get the same number of batches; together they share out one
+    list without overlap, neighbours in length going to different ranks so that no rank waits for another.
+
+    Args:
+        lengths: frames of each clip.
+        batch_size: clips per batch and rank; lowered when there are too few clips.
+        seed: other seeds give other orders.
+        rank, world_size: this process and the number of processes.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+        assert len(lengths) >= world_size, "the data module refuses fewer clips than processes"
+        self._lengths = np.asarray(lengths)
+        self._batch_size = min(batch_size, len(lengths) // world_size)
+        self._seed, self._rank, self._world_size = seed, rank, world_size
+        self._plan_of: tuple[int, np.ndarray] | None = None
+
+    @property
+    def batches_per_pass(self) -> int:
+        """Number of batches of one rank in one pass over the data."""
+        return len(self._lengths) // (self._batch_size * self._world_size)
+
+    def __len__(self) -> int:
+        return self.batches_per_pass
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        return (self.batch(number) for number in range(len(self)))
+
+    def batch(self, number: int) -> list[Draw]:
+        """Clips of batch `number` of this rank, counted from the start of training."""
+        pass_number, position = divmod(number, self.batches_per_pass)
+        if self._plan_of is None or self._plan_of[0] != pass_number:
+            self._plan_of = (pass_number, self._plan(pass_number))
+        return [Draw(pass_number, int(index)) for index in self._plan_of[1][position, self._rank :: self._world_size]]
+
+    def _plan(self, pass_number: int) -> np.ndarray:
+        """Clip indices of one pass, `(batch, clip)` over all ranks."""
+        rng = np.random.default_rng([self._seed, pass_number])
+        width = self._batch_size * self._world_size
+        order = rng.permutation(len(self._lengths))[: self.batches_per_pass * width]
+        for start in range(0, len(order), _GROUP_BATCHES * width):
+            group = order[start : start + _GROUP_BATCHES * width]
+            order[start : start + _GROUP_BATCHES * width] = group[np.argsort(self._lengths[group], kind="stable")]
+        plan = order.reshape(self.batches_per_pass, width)
+        return plan[rng.permutation(len(plan))]
+
+
+class ResumableLoader(DataLoader[Any]):
+    """A DataLoader that goes on at the batch where a checkpoint was made.
+
+    Lightning stores `state_dict` in its checkpoints. The state is the count of batches handed out since training
+    began; workers may be ahead of it, which does no harm because batches depend on their number only.
+
+    Args:
+        dataset: takes a `Draw`.
+        batches: the batches by number.
+        length: batches in what Lightning calls an epoch; None means one pass over the data.
+        arguments: passed on to DataLoader.
+    """
+
+    def __init__(
+        self, dataset: Dataset[Any], batches: LengthBatches, length: int | None = None, **arguments: Any
+    ) -> None:
+        self._numbers = _Numbers(batches, length or batches.batches_per_pass)
+        super().__init__(dataset, batch_sampler=self._numbers, **arguments)
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        numbers = self._numbers
+        for batch in super().__iter__():
+            # Before the hand-over: a checkpoint made while the batch is in use already counts it.
+            numbers.handed_out += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Batches handed out since training began, and the epoch length they were counted in."""
+        return {"handed_out": self._numbers.handed_out, "epoch_start": self._numbers.epoch_start}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after the given number of batches."""
+        self._numbers.handed_out = state["handed_out"]
+        self._numbers.resume_from = state["epoch_start"]
+
+
+class _Numbers(Sampler[list[Draw]]):
+    """The batches of the next epoch, or what is left of the one that a checkpoint interrupted."""
+
+    def __init__(self, batches: LengthBatches, length: int) -> None:
+        self.batches, self.length = batches, length
+        self.handed_out = 0
+        self.epoch_start = 0
+        self.resume_from: int | None = None
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        interrupted = self.resume_from is not None and self.handed_out < self.resume_from + self.length
+        self.epoch_start = self.resume_from if interrupted and self.resume_from is not None else self.handed_out
+        self.resume_from = None
+        return (self.batches.batch(n) for n in range(self.handed_out, self.epoch_start + self.length))

@@ -1,0 +1,264 @@
+"""Prepared motion capture as batches for the diffusion model."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from carescene.errors import UserError
+from datamodules.batches import Draw, LengthBatches, ResumableLoader
+from datamodules.pack import MODEL_FPS, Pack, Sequence, open_pack, pack_clips
+from diffusion.canonical import canonicalise_features
+from diffusion.normaliser import Normaliser
+
+
+class Item(NamedTuple):
+    """One training example: features `(frame, 217)`, labels `(frame,)`, token features, caption and clip id."""
+
+    motion: np.ndarray
+    label: np.ndarray
+    text: np.ndarray
+    caption: str
+    id: str
+
+
+class MotionSequences(Dataset[Item]):
+    """Sequences of one split; every random choice depends on seed, pass and clip alone, never on the worker.
+
+    Args:
+        pack: the packed data.
+        split: `train`, `val` or `test`.
+        seed: other seeds make other choices.
+        mirror: use a clip or its mirrored copy with equal chance.
+        trim: drop up to this many frames at the start. The patch grid then falls on other frames in every pass;
+            more would cut into the action that the caption describes.
+        shortest: never trim below this many frames.
+    """
+
+    def __init__(self, pack: Pack, split: str, seed: int, mirror: bool, trim: int, shortest: int = MODEL_FPS) -> None:
+        self._pack, self._seed, self._trim, self._shortest = pack, seed, trim, shortest
+        self.sequences = [s for s in pack.sequences if s.split == split and not s.mirrored]
+        copies = {s.id: s for s in pack.sequences if s.split == split and s.mirrored} if mirror else {}
+        self._copies = [copies.get(s.id) for s in self.sequences]
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def __getitem__(self, draw: Draw | int) -> Item:
+        pass_number, index = draw if isinstance(draw, Draw) else Draw(0, draw)
+        rng = np.random.default_rng([self._seed, pass_number, index])
+        # Drawn in any case, so that one option does not change the other choices.
+        flip, pick, cut = rng.random(3)
+        copy = self._copies[index]
+        sequence = copy if copy is not None and flip < 0.5 else self.sequences[index]
+        caption = sequence.captions[int(pick * len(sequence.captions))]
+        skip = int(cut * (max(0, min(self._trim, sequence.frames - self._shortest)) + 1))
+        return self._item(sequence, caption, skip)
+
+    def _item(self, sequence: Sequence, caption: int, skip: int) -> Item:
+        rows = slice(sequence.start + skip, sequence.start + sequence.frames)
+        text = self._pack.captions[caption]
+        motion = np.array(self._pack.motion[rows])
+        if skip:
+            # The first frame defines the frame of reference.
+            motion = canonicalise_features(torch.from_numpy(motion)).numpy()
+        tokens = np.array(self._pack.text[text.start : text.start + text.tokens])
+        return Item(motion, np.array(self._pack.label[rows]), tokens, text.text, sequence.id)
+
+
+class Collate:
+    """Pads items to the longest one, rounded up to whole patches, and normalises.
+
+    A dict: `motion (clip, 1, frame, 217)` normalised, zero where padded; `frame_mask` and `event_known`
+    `(clip, 1, frame)` bool; `text_tokens (clip, token, channel)` and `text_mask (clip, token)` bool, zero and false
+    where padded; `caption` and `id` lists.
+    """
+
+    def __init__(self, normaliser: Normaliser, patch: int) -> None:
+        self._normaliser, self._patch = normaliser, patch
+
+    def __call__(self, items: list[Item]) -> dict[str, Any]:
+        frames = -(-max(len(item.motion) for item in items) // self._patch) * self._patch
+        motion = self._normaliser.normalise(_pad([item.motion for item in items], frames))
+        frame_mask = _mask([len(item.motion) for item in items], frames)
+        known = _pad([(item.label >= 0)[:, None] for item in items], frames)[..., 0]
+        tokens = max(len(item.text) for item in items)
+        return {
+            "motion": (motion * frame_mask[..., None])[:, None],
+            "frame_mask": frame_mask[:, None],
+            "event_known": known[:, None],
+            "text_tokens": _pad([item.text.astype(np.float32) for item in items], tokens),
+            "text_mask": _mask([len(item.text) for item in items], tokens),
+            "caption": [item.caption for item in items],
+            "id": [item.id for item in items],
+        }
+
+
+def _pad(arrays: list[np.ndarray], length: int) -> Tensor:
+    """Stack `(length_i, channel)` arrays as `(array, length, channel)`, zeros at the end."""
+    out = np.zeros((len(arrays), length, arrays[0].shape[1]), arrays[0].dtype)
+    for row, array in zip(out, arrays, strict=True):
+        row[: len(array)] = array
+    return torch.from_numpy(out)
+
+
+def _mask(lengths: list[int], length: int) -> Tensor:
+    return torch.arange(length) < torch.tensor(lengths)[:, None]
+
+
+class MocapDataModule(pl.LightningDataModule):
+    """Prepared motion capture with captions.
+
+    The prepared folder is packed once into memory-mapped arrays (a few minutes, mostly reading captions with the text
+    encoder); later runs start at once.
+
+    Args:
+        data_dir: folder that `lightning prepare mocap` wrote.
+        batch_size: clips per batch and process. 64 keeps two CPU cores busy.
+        num_workers: processes that read data. Reading mapped arrays is so cheap that 0 is right on a CPU; 4 keep a fast
+            GPU fed.
+        mirror: also train on left-right mirrored motion, with left and right exchanged in the captions.
+        max_seconds: longest clip that is accepted; the model's time embedding and the captions are made for 10 s.
+        patch: frames per token; set by the model's own patch.
+        text_encoder: `minilm`, `clip:ViT-B/32`, `clip:ViT-L/14`, `clip:FILE`, a local folder or a hub name.
+        pack_dir: where packed data is kept; default is `packs` inside data_dir.
+        seed: order of clips, choice of captions and mirroring.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        batch_size: int = 64,
+        num_workers: int = 0,
+        mirror: bool = True,
+        max_seconds: float = 10.0,
+        patch: int = 4,
+        text_encoder: str = "minilm",
+        pack_dir: Path | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0), ("patch", patch, 1)):
+            if value < least:
+                raise UserError(f"Expected data.{name} of at least {least}, but got {value}. Correct the config.")
+        self.data_dir = data_dir
+        self.batch_size, self.num_workers, self.patch = batch_size, num_workers, patch
+        self.mirror, self.max_seconds, self.text_encoder, self.seed = mirror, max_seconds, text_encoder, seed
+        self.pack_dir = pack_dir or data_dir / "packs"
+        self._pack: Pack | None = None
+
+    @property
+    def pack(self) -> Pack:
+        """The packed data; packs it first when that has not been done."""
+        if self._pack is None:
+            self._pack = open_pack(self._make_pack())
+            self._check_lengths(self._pack)
+        return self._pack
+
+    @property
+    def normaliser(self) -> Normaliser:
+        """Statistics of the training split."""
+        return self.pack.normaliser
+
+    @property
+    def data_hash(self) -> str:
+        """sha256 of splits and clips: what the weights were trained on."""
+        return self.pack.data_hash
+
+    @property
+    def text_width(self) -> int:
+        """Channels of a text token."""
+        return self.pack.text.shape[1]
+
+    def _make_pack(self) -> Path:
+        return pack_clips(self.data_dir, self.pack_dir, self.text_encoder, self.mirror)
+
+    def _check_lengths(self, pack: Pack) -> None:
+        longest = max(pack.sequences, key=lambda sequence: sequence.frames)
+        if longest.frames > self.max_seconds * MODEL_FPS:
+            raise UserError(
+                f"Expected clips of at most {self.max_seconds:g} s, but got '{longest.id}' of "
+                f"{longest.frames / MODEL_FPS:g} s. Raise data.max_seconds or cut the clips when preparing them."
+            )
+
+    def prepare_data(self) -> None:
+        """Pack on one process of each machine; Lightning lets the others wait."""
+        self._make_pack()
+
+    def setup(self, stage: str) -> None:
+        """Map the pack in this process.
+
+        Raises:
+            UserError: if the split to be used has no clips, or Lightning would replace our distributed sampler.
+        """
+        trainer = self.trainer
+        world_size = trainer.world_size if trainer is not None else 1
+        if trainer is not None and world_size > 1 and trainer._accelerator_connector.use_distributed_sampler:
+            raise UserError(
+                "Expected trainer.use_distributed_sampler to be false with several processes, but got true. The "
+                "batches are already split between them."
+            )
+        if stage == "fit" and len(self._sequences("train")) < world_size:
+            raise UserError(
+                f"Expected at least {world_size} training clips for {world_size} processes, but got "
+                f"{len(self._sequences('train'))}. Use fewer devices."
+            )
+
+    def _sequences(self, split: str) -> MotionSequences:
+        train = split == "train"
+        return MotionSequences(self.pack, split, self.seed, self.mirror and train, self.patch - 1 if train else 0)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Batches of similar length without end, split over processes, resumable at any batch.
+
+        With `trainer.max_steps` the whole run is one Lightning epoch, so that its progress bar shows the time left.
+        """
+        dataset = self._sequences("train")
+        trainer = self.trainer
+        rank, world_size = (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
+        lengths = [sequence.frames for sequence in dataset.sequences]
+        batches = LengthBatches(lengths, self.batch_size, self.seed, rank, world_size)
+        length = None
+        if trainer is not None and trainer.max_steps > 0:
+            length = trainer.max_steps * trainer.accumulate_grad_batches
+        return ResumableLoader(dataset, batches, length, **self._loading())
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """The validation split in a fixed order, sorted by length."""
+        return self._in_order("val")
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """The test split in a fixed order, sorted by length."""
+        return self._in_order("test")
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """The test split: its captions and lengths are what `predict` generates motion for."""
+        return self._in_order("test")
+
+    def _in_order(self, split: str) -> DataLoader[Any]:
+        dataset = self._sequences(split)
+        if not len(dataset):
+            raise UserError(
+                f"Expected clips in '{self.data_dir}/splits/{split}.txt', but it is empty. "
+                "Prepare more data, or set trainer.limit_val_batches to 0 to train without validation."
+            )
+        order = sorted(range(len(dataset)), key=lambda index: dataset.sequences[index].frames)
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
+        # Sorted, then dealt out: every process gets the same mixture of lengths. The last round is filled up from the
+        # front, because processes must make the same number of steps.
+        missing = -len(order) % world_size
+        mine = (order + order[:missing])[rank::world_size]
+        chunks = [mine[start : start + self.batch_size] for start in range(0, len(mine), self.batch_size)]
+        return DataLoader(dataset, batch_sampler=chunks, **self._loading())
+
+    def _loading(self) -> dict[str, Any]:
+        return {
+            "num_workers": self.num_workers,
+            "collate_fn": Collate(self.normaliser, self.patch),
+            "pin_memory": torch.cuda.is_available(),
+            "persistent_workers": self.num_workers > 0,
+        }
