@@ -1,6 +1,7 @@
 """The generative model in plain torch: process, representation, denoiser, text, sampler."""
 
 from diffusion.canonical import canonical_frame, canonicalise, canonicalise_features, heading, move
+from diffusion.checkpoint import load_checkpoint, save_checkpoint
 from diffusion.denoiser import Denoiser, DenoiserConfig, TextContext
 from diffusion.model import LossConfig, ModelConfig, MotionModel
 from diffusion.normaliser import Normaliser
@@ -15,6 +16,7 @@ from diffusion.representation import (
     joint_consistency,
     leg_ratio,
 )
+from diffusion.sampler import SamplerConfig
 from diffusion.schedules import make_schedule
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "MotionModel",
     "Normaliser",
     "ProcessConfig",
+    "SamplerConfig",
     "TextContext",
     "canonical_frame",
     "canonicalise",
@@ -40,6 +43,8 @@ __all__ = [
     "heading",
     "joint_consistency",
     "leg_ratio",
+    "load_checkpoint",
     "make_schedule",
     "move",
+    "save_checkpoint",
 ]

@@ -1,7 +1,7 @@
 """The denoiser: a diffusion transformer over patches of motion, conditioned on noise levels per token and on text."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -97,6 +97,9 @@ class Denoiser(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
+    def _blocks(self) -> list[Block]:
+        return cast("list[Block]", list(self.blocks))
+
     def encode_text(self, tokens: Float[Tensor, "batch text width"], mask: Bool[Tensor, "batch text"]) -> TextContext:
         """Project text tokens once; a row whose mask is all False is the unconditional case.
 
@@ -107,7 +110,7 @@ class Denoiser(nn.Module):
         sequence = torch.cat((null, self.text_in(self.text_norm(tokens)).to(null.dtype)), dim=1)
         visible = F.pad(mask, (1, 0), value=True)
         pooled = (sequence * visible[..., None]).sum(1) / visible.sum(1, keepdim=True)
-        keys_values = tuple(block.text.keys_values(sequence) for block in self.blocks if block.text is not None)
+        keys_values = tuple(block.text.keys_values(sequence) for block in self._blocks() if block.text is not None)
         return TextContext(self.text_pooled(pooled), keys_values, visible[:, None, None, :])
 
     def forward(
@@ -166,7 +169,7 @@ class Denoiser(nn.Module):
         shared, shift, scale = modulation.split((Block.CHUNKS * c.dim, c.dim, c.dim), dim=-1)
 
         keys_values = iter(text.keys_values)
-        for block in self.blocks:
+        for block in self._blocks():
             read = next(keys_values) if block.text is not None else None
             tokens = block(tokens, shared, rotary, visible, read, text.visible)
         output = self.out(modulate(tokens, shift, 1 + scale))

@@ -1,9 +1,10 @@
 """The motion model: process, denoiser and normaliser together, with its training loss and its sampling."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from carescene.errors import UserError
@@ -11,6 +12,7 @@ from diffusion.denoiser import Denoiser, DenoiserConfig
 from diffusion.normaliser import Normaliser
 from diffusion.process import DiffusionProcess, ProcessConfig, expand_levels
 from diffusion.representation import FEATURES, GROUPS, MODEL_JOINTS
+from diffusion.sampler import NoiseSource, SamplerConfig, guide, sample_chain
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,85 @@ class MotionModel(nn.Module):
         world = (planar**2).sum(-1) + joints[..., 2] ** 2
         return {"velocity": velocity, "world_velocity": _weighted_mean(world, both, learn)}
 
+    @torch.no_grad()
+    def sample(
+        self,
+        text_tokens: Float[Tensor, "batch text width"],
+        text_mask: Bool[Tensor, "batch text"],
+        frames: Sequence[int],
+        seeds: Sequence[int],
+        sampler: SamplerConfig | None = None,
+        *,
+        persons: int = 1,
+        known: Float[Tensor, "batch person frame feature"] | None = None,
+        known_tokens: Bool[Tensor, "batch person token"] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Float[Tensor, "batch person frame feature"]:
+        """Sample motion for texts. Clip i depends on text i, frames i and seed i alone (up to rounding).
+
+        Args:
+            text_tokens, text_mask: tokens of the frozen text encoder; all False asks for motion without text.
+            frames: length of each clip.
+            seeds: one seed per clip.
+            sampler: rule, steps and guidance; the defaults of `SamplerConfig` when left out.
+            known, known_tokens: features (as returned by this function) of tokens that are given, and which they are;
+                a token is `patch` frames. The frame axis must be that of the result, see below.
+            progress: called with (steps done, steps in all).
+
+        Returns:
+            features (see `representation`) with the longest clip's frames rounded up to whole patches; 0 past the end
+            of a clip.
+
+        Raises:
+            UserError: for lengths below 1 or lists of different length.
+        """
+        if len(frames) != len(text_tokens) or (frames and min(frames) < 1):
+            raise UserError(
+                f"Expected one length of at least 1 frame per text, but got {len(text_tokens)} texts and lengths "
+                f"{list(frames)[:8]}. Give every clip its frames."
+            )
+        config = sampler or SamplerConfig()
+        patch, device = self.config.denoiser.patch, self.feature_mean.device
+        tokens = -(-max(frames) // patch)
+        shape = (len(frames), persons, tokens * patch)
+        exists = torch.arange(shape[2], device=device) < torch.tensor(frames, device=device)[:, None]
+        frame_mask = exists[:, None, :].expand(shape)
+        if known is None or known_tokens is None:
+            values = torch.zeros(*shape, FEATURES, device=device)
+            given = torch.zeros(*shape[:2], tokens, dtype=torch.bool, device=device)
+        else:
+            values, given = self.normaliser.normalise(known.to(device)), known_tokens.to(device)
+        predict = self._guided(text_tokens.to(device), text_mask.to(device), frame_mask, config)
+        noise = NoiseSource(seeds, frames)
+        sample = sample_chain(self.process, predict, config, noise, values, given, progress)
+        return self.normaliser.denormalise(sample) * frame_mask[..., None]
+
+    def _guided(
+        self, text_tokens: Tensor, text_mask: Tensor, frame_mask: Tensor, config: SamplerConfig
+    ) -> Callable[[Tensor, Tensor], Tensor]:
+        """The estimate of x_0 under guidance; both passes in one batch, the text encoded once for all steps."""
+        if config.guidance in (0, 1):
+            context = self.denoiser.encode_text(text_tokens, text_mask & (config.guidance == 1))
+
+            def plain(x: Tensor, levels: Tensor) -> Tensor:
+                t = expand_levels(levels, self.config.denoiser.patch)
+                return self.process.to_x0(self.denoiser.denoise(x, levels, frame_mask, context).to(x.dtype), x, t)
+
+            return plain
+
+        both = self.denoiser.encode_text(
+            text_tokens.repeat(2, 1, 1), torch.cat((text_mask, torch.zeros_like(text_mask)))
+        )
+        twice_mask = frame_mask.repeat(2, 1, 1)
+
+        def guided(x: Tensor, levels: Tensor) -> Tensor:
+            output = self.denoiser.denoise(x.repeat(2, 1, 1, 1), levels.repeat(2, 1, 1), twice_mask, both).to(x.dtype)
+            t = expand_levels(levels, self.config.denoiser.patch)
+            conditional, unconditional = (self.process.to_x0(part, x, t) for part in output.chunk(2))
+            return guide(conditional, unconditional, config.guidance, config.guidance_rescale)
+
+        return guided
+
     def draw_levels(
         self, batch: int, persons: int, frames: int, device: torch.device, generator: torch.Generator | None = None
     ) -> Int[Tensor, "batch person token"]:
@@ -198,7 +279,8 @@ class MotionModel(nn.Module):
         count = self.config.denoiser.max_persons
         if persons > count:
             raise UserError(
-                f"Expected at most {count} persons in a clip, but got {persons}. Raise denoiser.max_persons and train again."
+                f"Expected at most {count} persons in a clip, but got {persons}. "
+                "Raise denoiser.max_persons and train again."
             )
         return torch.argsort(_uniform((batch, count), device, generator), dim=-1)[:, :persons]
 

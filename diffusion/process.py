@@ -98,6 +98,10 @@ class DiffusionProcess(nn.Module):
         """alpha_t^2 / sigma_t^2 in float64; infinite at t = 0."""
         return self._at(t) / (1 - self._at(t))
 
+    def log_alpha_over_sigma(self, t: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch 1"]:
+        """lambda_t = log(alpha_t / sigma_t), half the log SNR, in float64; infinite at t = 0."""
+        return 0.5 * (self._at(t).log() - (1 - self._at(t)).log())
+
     # ---------------------------------------------------------------- forward chain and its posterior
 
     def q_mean_variance(

@@ -17,12 +17,12 @@ in and back on the way out, so that the same rotations put both persons' feet on
 from typing import Final
 
 import torch
-from carescene.humans.reference import reference_rest_joints
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from carescene.errors import UserError
 from carescene.humans.kinematics import forward_kinematics
+from carescene.humans.reference import reference_rest_joints
 from carescene.humans.rotations import matrix_to_rotvec, matrix_to_sixd, rotvec_to_matrix, sixd_to_matrix
 from carescene.humans.skeleton import JOINT, MODEL_JOINTS, NUM_JOINTS
 

@@ -34,7 +34,7 @@ def cosine_schedule(steps: int, offset: float = 0.008) -> Float[Tensor, " level"
 
 
 def shifted_cosine_schedule(steps: int, shift: float = 1.0) -> Float[Tensor, " level"]:
-    """The shifted cosine of Hoogeboom et al. 2023 ("simple diffusion"), eq. 5: log SNR = -2 log tan(pi t / 2) + 2 log shift.
+    """The shifted cosine of Hoogeboom et al. 2023, "simple diffusion": log SNR = -2 log tan(pi t / 2) + 2 log shift.
 
     A shift below 1 moves the chain towards noise. That suits redundant signals: neighbouring frames (and joints next
     to rotations) repeat each other, so averaging undoes noise that would drown a single number.
