@@ -22,7 +22,7 @@ CONTACT_JOINTS: Final[tuple[int, ...]] = (
 )
 
 # Heights of those joints over the sole of the bundled body (betas 0) when it stands flat on the floor, in metres.
-REST_HEIGHTS: Final[tuple[float, ...]] = (0.08, 0.08, 0.02, 0.02)
+REST_HEIGHTS: Final[tuple[float, ...]] = (0.078, 0.078, 0.028, 0.028)
 
 # A point belongs to a stance only within this height above its resting place: the width of the noise of motion
 # capture plus the first part of the heel's lift. A foot that is still in the air, or in bed, is no stance.

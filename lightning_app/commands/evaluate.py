@@ -1,0 +1,241 @@
+"""Measure generated clips against real ones: steering, physics, diversity, steps."""
+
+from contextlib import ExitStack
+from functools import cached_property, partial
+from hashlib import sha256
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from jsonargparse import ArgumentParser, Namespace
+
+from carescene import UserError
+
+# All measures share one set of samples per folder, so the first one pays for it.
+_MEASURES: Final[dict[str, str]] = {
+    "steering": "recognise the asked actions in generated clips",
+    "physics": "foot skating, jerk, floor penetration and floating, generated beside real",
+    "diversity": "variety for one caption, and distance to the nearest training clip",
+    "steps": "quality and seconds per clip against the number of sampling steps",
+}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the measures and their options."""
+    measures = parser.add_subcommands(required=True, dest="measure")
+    for name, text in _MEASURES.items():
+        measure = ArgumentParser(description=text, exit_on_error=False)
+        _add_common(measure)
+        if name in ("steering", "steps"):
+            measure.add_argument(
+                "--recogniser",
+                type=str | None,
+                default=None,
+                help="recogniser file; trained and written when missing (default: in --out)",
+            )
+            measure.add_argument(
+                "--recogniser_epochs",
+                type=int,
+                default=30,
+                help="training passes of the recogniser; 30 are enough for 3,000 clips",
+            )
+        if name == "diversity":
+            measure.add_argument("--groups", type=int, default=12, help="labels to compare")
+            measure.add_argument("--group_size", type=int, default=8, help="real and generated clips per label")
+            measure.add_argument(
+                "--train_sample", type=int, default=300, help="training clips whose own nearest neighbour is looked up"
+            )
+        if name == "steps":
+            measure.add_argument(
+                "--step_counts", type=list[int], default=[5, 10, 20, 50, 1000], help="numbers of steps to compare"
+            )
+            measure.set_defaults(num=32)  # 1000 steps of 300 clips would take half an hour
+        measures.add_subcommand(name, measure, help=text)
+
+
+def _add_common(parser: ArgumentParser) -> None:
+    parser.add_argument("--data", type=str, required=True, help="folder made by `lightning prepare`")
+    parser.add_argument("--checkpoint", type=str | None, default=None, help="model file (default: the bundled one)")
+    parser.add_argument("--out", type=str, required=True, help="folder for the reports")
+    parser.add_argument(
+        "--samples",
+        type=str | None,
+        default=None,
+        help="folder of the generated clips, shared by all measures (default: OUT/samples)",
+    )
+    parser.add_argument(
+        "--split", type=str, default="test", help="split of real clips; choose models on val, report test once"
+    )
+    parser.add_argument("--num", type=int, default=300, help="clips to generate")
+    parser.add_argument("--seed", type=int, default=0, help="chooses captions and noise")
+    parser.add_argument(
+        "--sampler",
+        type=Literal["dpmpp", "ddim", "ddpm"] | None,
+        default=None,
+        help="dpmpp, ddim or ddpm (default: as generate)",
+    )
+    parser.add_argument("--steps", type=int | None, default=None, help="sampling steps (default: as generate)")
+    parser.add_argument("--guidance", type=float | None, default=None, help="text guidance (default: as generate)")
+    parser.add_argument("--cleanup", type=bool, default=True, help="foot clean-up after sampling, as generate does it")
+    parser.add_argument("--batch", type=int, default=32, help="clips generated at once")
+    parser.add_argument("--threads", type=int | None, default=None, help="CPU threads (default: all)")
+
+
+def run(args: Namespace) -> str:
+    """Measure, write the reports, and return the line that sums them up.
+
+    Raises:
+        UserError: missing data or checkpoint, sample folders of other settings, unwritable folders.
+    """
+    # Imported here: `lightning evaluate --help` must not wait for torch.
+    from lightning_app.evaluation.prepared import use_threads
+
+    options = args[args.measure]
+    for name in ("batch", "num"):
+        if options[name] < 1:
+            raise UserError(f"Expected --{name} to be 1 or more, but got {options[name]}.")
+    use_threads(options.threads)
+    return {"steering": _steering, "physics": _physics, "diversity": _diversity, "steps": _steps}[args.measure](options)
+
+
+def _steering(options: Namespace) -> str:
+    from lightning_app.evaluation.steering import report_steering
+
+    job = _Job(options)
+    real = job.real()
+    model = job.recogniser()
+    return report_steering(job.out, model, real, job.samples(real), job.settings)
+
+
+def _physics(options: Namespace) -> str:
+    from carescene.humans.body import load_body
+    from lightning_app.evaluation.physics import report_physics
+
+    job = _Job(options)
+    real = job.real()
+    return report_physics(job.out, load_body(), real, job.samples(real), job.settings)
+
+
+def _diversity(options: Namespace) -> str:
+    from lightning_app.evaluation.diversity import neighbour_table, plan_groups, report_diversity, spread_table
+    from lightning_app.evaluation.prepared import load_split
+    from lightning_app.evaluation.samples import sample_set
+
+    job = _Job(options)
+    test, train = job.real(), load_split(job.data, "train")
+    real, prompts = plan_groups(train, options.groups, options.group_size, options.seed)
+    settings = {**job.settings, "groups": options.groups, "group_size": options.group_size}
+    # Beside the shared samples: their folder has a plan of its own.
+    folder = job.folder.with_name(job.folder.name + "_groups")
+    grouped = sample_set(folder, prompts, job.maker, settings, options.batch)
+    spreads = spread_table(real, grouped)
+    generated = job.samples(test)
+    neighbours = neighbour_table(train, test, generated, options.train_sample, options.seed)
+    return report_diversity(job.out, spreads, neighbours, train, generated, settings)
+
+
+def _steps(options: Namespace) -> str:
+    from carescene.evaluation.scores import pool
+    from carescene.humans.body import load_body
+    from lightning_app.evaluation.physics import score_with_bar
+    from lightning_app.evaluation.samples import plan_prompts, sample_set
+    from lightning_app.evaluation.steering import judge, labelled
+    from lightning_app.evaluation.steps import quality_row, report_steps, time_table
+
+    if not options.step_counts or min(options.step_counts) < 1:
+        raise UserError(f"Expected --step_counts to be positive numbers, but got {options.step_counts}.")
+    job = _Job(options)
+    real, model, body = job.real(), job.recogniser(), load_body()
+    prompts = plan_prompts(real, options.num, options.seed)
+    default = job.settings["steps"]
+    counts = sorted({*options.step_counts, default})
+    times = time_table({steps: partial(job.maker, steps) for steps in counts})
+    rows = {}
+    for steps in counts:
+        folder = job.folder.with_name(f"{job.folder.name}_{steps}_steps")
+        settings = {**job.settings, "steps": steps}
+        clips = sample_set(folder, prompts, partial(job.maker, steps), settings, options.batch)
+        rows[steps] = quality_row(model, clips, score_with_bar(clips, body, f"{steps} steps")) | times[steps]
+    quality = {"recognised": judge(model, labelled(real))["accuracy"], **pool(score_with_bar(real, body, "real"))}
+    return report_steps(job.out, rows, quality, default, job.settings)
+
+
+class _Job:
+    """What all measures do with their common options: read real clips, load the model, generate."""
+
+    def __init__(self, options: Namespace) -> None:
+        from diffusion.sampler import SamplerConfig
+
+        default = SamplerConfig()
+        self._options = options
+        self.data, self.out = Path(options.data), Path(options.out)
+        self.folder = Path(options.samples) if options.samples else self.out / "samples"
+        self._checkpoint = Path(options.checkpoint) if options.checkpoint else None
+        self.settings: dict[str, Any] = {
+            "checkpoint": self._fingerprint(),
+            "split": options.split,
+            "num": options.num,
+            "seed": options.seed,
+            "sampler": options.sampler or default.name,
+            "steps": default.steps if options.steps is None else options.steps,
+            "guidance": default.guidance if options.guidance is None else options.guidance,
+            "cleanup": options.cleanup,
+        }
+        self._sampler(self.settings["steps"])  # refuses impossible settings before anything slow begins
+
+    def real(self) -> list[Any]:
+        """Real clips of the split."""
+        from lightning_app.evaluation.prepared import load_split
+
+        return load_split(self.data, self._options.split)
+
+    def samples(self, real: list[Any]) -> list[Any]:
+        """Generated clips from captions of the real ones, made where they are missing."""
+        from lightning_app.evaluation.samples import plan_prompts, sample_set
+
+        prompts = plan_prompts(real, self._options.num, self._options.seed)
+        return sample_set(self.folder, prompts, self.maker, self.settings, self._options.batch)
+
+    def maker(self, steps: int | None = None) -> Any:
+        """Makes clips as `lightning generate` does, with this run's settings."""
+        generator, sampler = self._generator, self._sampler(self.settings["steps"] if steps is None else steps)
+        cleanup = self._options.cleanup
+
+        def make(captions: list[str], frames: list[int], seeds: list[int]) -> list[Any]:
+            return generator.generate(
+                captions, frames, seeds, sampler=sampler, cleanup=cleanup, batch_size=len(captions)
+            )
+
+        return make
+
+    def recogniser(self) -> Any:
+        """The recogniser of the data, trained when its file is missing."""
+        from carescene.evaluation import RecogniserConfig
+        from lightning_app.evaluation.steering import get_recogniser
+
+        path = Path(self._options.recogniser) if self._options.recogniser else self.out / "recogniser.safetensors"
+        return get_recogniser(self.data, path, RecogniserConfig(epochs=self._options.recogniser_epochs))
+
+    @cached_property
+    def _generator(self) -> Any:
+        from diffusion.generator import MotionGenerator
+
+        return MotionGenerator.load(self._checkpoint)
+
+    def _sampler(self, steps: int) -> Any:
+        from diffusion.sampler import SamplerConfig
+
+        return SamplerConfig(self.settings["sampler"], steps=steps, guidance=self.settings["guidance"])
+
+    def _fingerprint(self) -> str:
+        """Name and hash of the model file, so that samples of another model are noticed."""
+        from diffusion.generator import BUNDLED
+
+        with ExitStack() as stack:
+            path = self._checkpoint or stack.enter_context(as_file(files("carescene") / "assets" / BUNDLED))
+            if not path.is_file():
+                raise UserError(
+                    f"Expected a model file at '{path}', but there is none. Check --checkpoint, or train a model with "
+                    "`lightning fit`."
+                )
+            return f"{path.name}:{sha256(path.read_bytes()).hexdigest()[:16]}"
