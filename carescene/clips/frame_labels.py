@@ -25,7 +25,8 @@ _AT_REST: Final = 0.12  # m/s of vertical pelvis speed below which a low posture
 _MOVING: Final = 0.06  # m/s of vertical pelvis speed that still belongs to sitting down or standing up
 _TILTING: Final = 20.0  # degrees per second of the trunk that still belong to lying down or sitting up
 _FALLING: Final = 1.8  # m/s: nobody lies or sits down this fast on purpose, and geometry cannot name a fall
-_FEET_AHEAD: Final = 0.28  # legs: ankles this far from the pelvis are a seat's, nearer ones a squat's or a kneel's
+_FEET_AHEAD: Final = 0.10  # legs: with the ankles this far before the trunk's centre nobody balances, so a seat carries
+_CROUCHED: Final = 0.60  # pelvis height over standing height: above, somebody low and without a seat stands bent
 _KNEE_LOW: Final = 0.25  # legs: height of knees that rest on the floor
 _ON_FLOOR: Final = 0.25  # legs: pelvis height of somebody who sits on the floor
 _MIN_RUN_S: Final = 0.3  # shorter runs are flicker: no posture is taken up and left again faster
@@ -144,7 +145,11 @@ def _by_geometry(points: Float[np.ndarray, "frame 24 3"], fps: float, action: st
 
 @dataclass
 class _Motion:
-    """Smoothed measures of a clip, one value a frame; heights over the standing height, angles in degrees."""
+    """Measures of a clip, one value a frame; `height` over the standing height, lengths in metres, angles in degrees.
+
+    `knee` and `knees` are the heights of the lower and the higher knee, `hands` and `feet` of the lower hand and foot;
+    `ahead` is how far the ankles are before the middle of the trunk.
+    """
 
     leg: float
     height: Float[np.ndarray, "frame"]
@@ -153,6 +158,7 @@ class _Motion:
     tilt: Float[np.ndarray, "frame"]
     tilting: Float[np.ndarray, "frame"]
     legs: Float[np.ndarray, "frame"]
+    knee: Float[np.ndarray, "frame"]
     knees: Float[np.ndarray, "frame"]
     hands: Float[np.ndarray, "frame"]
     feet: Float[np.ndarray, "frame"]
@@ -180,8 +186,10 @@ def _measure(points: Float[np.ndarray, "frame 24 3"], fps: float) -> _Motion:
     standing = 1.1 * leg
     pelvis = smooth(joint("pelvis"))
     trunk, legs = joint("neck") - joint("pelvis"), pair("ankle") - joint("pelvis")
-    across = joint("left_shoulder") - joint("right_shoulder")
-    front = np.cross(across, trunk)
+    front = np.cross(joint("left_shoulder") - joint("right_shoulder"), trunk)
+    facing = np.cross(joint("left_hip") - joint("right_hip"), (0.0, 0.0, 1.0))[:, :2]
+    facing = facing / np.maximum(np.linalg.norm(facing, axis=-1, keepdims=True), 1e-9)
+    centre = joint("pelvis") + trunk / 2
     tilt = smooth(_angle_to_vertical(trunk))
     return _Motion(
         leg=leg,
@@ -191,10 +199,11 @@ def _measure(points: Float[np.ndarray, "frame 24 3"], fps: float) -> _Motion:
         tilt=tilt,
         tilting=np.abs(rate(tilt)),
         legs=smooth(180.0 - _angle_to_vertical(legs)),
-        knees=np.minimum(joint("left_knee")[:, 2], joint("right_knee")[:, 2]),
+        knee=np.minimum(joint("left_knee")[:, 2], joint("right_knee")[:, 2]),
+        knees=np.maximum(joint("left_knee")[:, 2], joint("right_knee")[:, 2]),
         hands=np.minimum(joint("left_wrist")[:, 2], joint("right_wrist")[:, 2]),
         feet=np.minimum(joint("left_foot")[:, 2], joint("right_foot")[:, 2]),
-        ahead=smooth(np.linalg.norm(legs[:, :2], axis=-1)),
+        ahead=smooth(((pair("ankle") - centre)[:, :2] * facing).sum(axis=-1)),
         face_down=-front[:, 2] / np.maximum(np.linalg.norm(front, axis=-1), 1e-9),
     )
 
@@ -204,15 +213,17 @@ def _postures(motion: _Motion, fps: float, action: str) -> np.ndarray:
     upright = _hysteresis(motion.height, _UPRIGHT_ENTER, _UPRIGHT_LEAVE)
     lying = _hysteresis(motion.tilt, _LYING_TILT_ENTER, _LYING_TILT_LEAVE) & (motion.legs > _LYING_LEGS)
     resting = np.abs(motion.rise) < _AT_REST
-    low = ~upright & ~lying & resting
-    knees_down = motion.knees < _KNEE_LOW * motion.leg
+    knees_down = motion.knee < _KNEE_LOW * motion.leg
     on_floor = motion.height * 1.1 < _ON_FLOOR
-    sits = on_floor | (motion.ahead > _FEET_AHEAD * motion.leg)
+    sits = on_floor | ((motion.ahead > _FEET_AHEAD * motion.leg) & (motion.speed < _WALK_ENTER))
+    # Sneaking with bent knees is walking, and a deep bend is standing: only lower, or on a seat, one is down.
+    upright = upright | ((motion.height > _CROUCHED) & ~sits & ~lying)
+    low = ~upright & ~lying & resting
     all_fours = (
         (motion.tilt > _LYING_TILT_LEAVE)
         & (motion.face_down > 0.5)
         & (motion.hands < _KNEE_LOW * motion.leg)
-        & knees_down
+        & (motion.knees < _KNEE_LOW * motion.leg)
         & ~upright
         & (~on_floor | action.startswith("crawl"))
     )
