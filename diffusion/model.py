@@ -183,7 +183,7 @@ class MotionModel(nn.Module):
         persons: int = 1,
         known: Float[Tensor, "batch person frame feature"] | None = None,
         known_tokens: Bool[Tensor, "batch person token"] | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[int, int], object] | None = None,
     ) -> Float[Tensor, "batch person frame feature"]:
         """Sample motion for texts. Clip i depends on text i, frames i and seed i alone (up to rounding).
 

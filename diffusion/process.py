@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from carescene.errors import UserError
@@ -50,6 +50,7 @@ class ProcessConfig:
 
     def __post_init__(self) -> None:
         for name, value, choices in (
+            ("schedule", self.schedule, get_args(ScheduleName)),
             ("prediction", self.prediction, get_args(Prediction)),
             ("weighting", self.weighting, get_args(Weighting)),
         ):
@@ -256,6 +257,6 @@ class DiffusionProcess(nn.Module):
         return (weight * mask * (output - target) ** 2).sum() / mask.sum().clamp(min=1)
 
 
-def expand_levels(levels: Int[Tensor, "*batch token"], patch: int) -> Int[Tensor, "*batch frame"]:
-    """Levels of tokens as levels of frames: each token stands for `patch` frames."""
+def expand_levels(levels: Shaped[Tensor, "*batch token"], patch: int) -> Shaped[Tensor, "*batch frame"]:
+    """Levels of tokens (or any other property of theirs) as those of frames: each token is `patch` frames."""
     return levels.repeat_interleave(patch, dim=-1)

@@ -179,7 +179,7 @@ def sample_chain(
     noise: NoiseSource,
     known: Float[Tensor, "batch person frame feature"],
     known_tokens: Bool[Tensor, "batch person token"],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Float[Tensor, "batch person frame feature"]:
     """Sample motion; tokens that are known stay what they are and are shown to the network at noise level 0.
 

@@ -59,7 +59,7 @@ def rescale_to_zero_terminal_snr(alpha_bar: Float[Tensor, " level"]) -> Float[Te
 
 
 def make_schedule(
-    name: ScheduleName, steps: int = 1000, shift: float = 1.0, zero_terminal_snr: bool = False
+    name: str, steps: int = 1000, shift: float = 1.0, zero_terminal_snr: bool = False
 ) -> Float[Tensor, " level"]:
     """The table `alpha_bar[0..steps]` (float64) of a schedule by name.
 
