@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # The text encoder reads 256 tokens; longer than this it cannot be, and a pasted document should fail at once.
 MAX_CHARACTERS: Final = 1000
+SAMPLERS: Final = ("dpmpp", "ddim", "ddpm")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -59,11 +60,11 @@ def run(args: Namespace) -> str:
             before anything is written.
     """
     text = check_text(args.text)
-    _check_numbers(args)
+    _check_options(args)
     sampler = _sampler(args)
     frames = _frames(args.seconds)
     person, body, betas = _person_and_body(args, text)
-    generator = _load_generator(args.checkpoint)
+    generator = _load_generator(args.checkpoint, sampler)
     # Encoding now finds a text of too many tokens before anything is written; the features are cached.
     generator.encoder.encode([text])
     out = writable_folder(Path(args.out))
@@ -114,7 +115,11 @@ def writable_folder(folder: Path) -> Path:
     return folder
 
 
-def _check_numbers(args: Namespace) -> None:
+def _check_options(args: Namespace) -> None:
+    if args.sampler not in SAMPLERS:
+        raise UserError(
+            f"Expected --sampler to be one of {', '.join(SAMPLERS)}, but got '{args.sampler}'. Leave it out."
+        )
     if args.num < 1:
         raise UserError(f"Expected --num of at least 1, but got {args.num}. Say how many clips you want.")
     if args.batch < 1:
@@ -144,10 +149,14 @@ def _frames(seconds: float) -> int:
     return frames_of(seconds)
 
 
-def _load_generator(checkpoint: str | None) -> "MotionGenerator":
+def _load_generator(checkpoint: str | None, sampler: "SamplerConfig") -> "MotionGenerator":
     from diffusion.generator import MotionGenerator
+    from diffusion.sampler import timesteps
 
-    return MotionGenerator.load(None if checkpoint is None else Path(checkpoint))
+    generator = MotionGenerator.load(None if checkpoint is None else Path(checkpoint))
+    # Refuses more steps than this model's chain has.
+    timesteps(generator.model.process.steps, sampler.steps, sampler.spacing)
+    return generator
 
 
 def _person_and_body(args: Namespace, text: str) -> tuple["PersonInfo", "Body", "Tensor"]:
