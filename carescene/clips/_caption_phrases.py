@@ -53,7 +53,8 @@ _OLD = Style(
     ),
     adverbs=("like an old person", "with the stoop of old age", "the way elderly people do",
              "stiffly, like someone very old", "bent with age"),
-    clauses=("bent with age", "old and stooped", "elderly and a little frail", "stooped with old age", "clearly elderly"),
+    clauses=("bent with age", "old and stooped", "elderly and a little frail", "stooped with old age",
+             "clearly elderly"),
     tag="elderly",
     words=("old", "elder", "aged", "senior", "age"),
     verbs={"walk": ("shuffle", "hobble", "totter"), "run": ("jog", "trot", "hurry")},
@@ -61,8 +62,8 @@ _OLD = Style(
 
 _TIRED = Style(
     subjects=_all(
-        "a tired person", "an exhausted person", "a weary man", "a tired woman", "an exhausted man", "a worn-out person",
-        "a tired patient", "an exhausted woman", "someone exhausted", "a fatigued person", "a weary patient",
+        "a tired person", "an exhausted person", "a weary man", "a tired woman", "an exhausted man",
+        "a worn-out person", "a tired patient", "an exhausted woman", "someone exhausted", "a fatigued person", "a weary patient",
     ),
     adverbs=("wearily", "tiredly", "as if exhausted", "with tired limbs", "in exhaustion", "like someone worn out"),
     clauses=("tired out", "exhausted", "worn out and slumped", "close to exhaustion", "weary and heavy"),
@@ -101,7 +102,8 @@ _FEMININE = Style(
 )  # fmt: skip
 
 _MASCULINE = Style(
-    subjects=_all("a man", "a man", "a manly person", "a strong man", "a masculine person", "a burly man", "a broad man"),
+    subjects=_all("a man", "a man", "a manly person", "a strong man", "a masculine person", "a burly man",
+                  "a broad man"),
     adverbs=("in a masculine way", "like a strong man", "in a manly manner", "with masculine confidence"),
     clauses=("masculine and broad-shouldered", "manly and firm", "moving in a masculine way"),
     tag="masculine",
@@ -125,7 +127,8 @@ STYLES: Final[dict[str, Style]] = {
         verbs={"walk": ("stomp", "storm")},
     ),
     "childish": Style(
-        subjects=_all("a child", "a little child", "a playful kid", "a small boy", "a little girl", "a childish person"),
+        subjects=_all("a child", "a little child", "a playful kid", "a small boy", "a little girl",
+                      "a childish person"),
         adverbs=("childishly", "like a child", "playfully like a kid", "as children do"),
         clauses=("playful like a child", "childlike and bouncy", "acting like a kid"),
         tag="childish",
@@ -155,8 +158,8 @@ STYLES: Final[dict[str, Style]] = {
         words=("happ", "cheer", "joy"),
     ),
     "musical": Style(
-        subjects=_all("a person hearing music", "someone moving to music", "a musical person", "a man feeling the music",
-                      "a woman listening to music"),
+        subjects=_all("a person hearing music", "someone moving to music", "a musical person",
+                      "a man feeling the music", "a woman listening to music"),
         adverbs=("to the beat of music", "in a musical rhythm", "rhythmically, as if to music", "in time with a tune"),
         clauses=("moving to music", "following a musical beat", "caught by some music"),
         tag="musical",
@@ -254,7 +257,8 @@ ACTIONS: Final[dict[str, tuple[str, ...]]] = {
         "[run]{adv}", "[run] forward{adv}", "[run] straight ahead{adv}", "[run]{adv} across the room",
         "[jog] forward{adv}",
     ),
-    "dash": ("[dash] forward{adv}", "[sprint]{adv}", "[run] ahead as fast as possible{adv}", "[dash]{adv} straight ahead"),
+    "dash": ("[dash] forward{adv}", "[sprint]{adv}", "[run] ahead as fast as possible{adv}",
+             "[dash]{adv} straight ahead"),
     "raise_left_hand": (
         "[raise] {his} left hand{adv}", "[lift] {his} left arm{adv} and [lower] it again",
         "[stand] still and [raise] the left hand{adv}", "[put] {his} left hand up{adv}",
@@ -272,11 +276,13 @@ ACTIONS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "wave_left_hand": (
         "[wave] {his} left hand{adv}", "[wave] with the left hand{adv}", "[lift] {his} left arm and [wave]{adv}",
-        "[stand] and [wave] to somebody with {his} left hand{adv}", "[move] the raised left hand from side to side{adv}",
+        "[stand] and [wave] to somebody with {his} left hand{adv}",
+        "[move] the raised left hand from side to side{adv}",
     ),
     "wave_right_hand": (
         "[wave] {his} right hand{adv}", "[wave] with the right hand{adv}", "[lift] {his} right arm and [wave]{adv}",
-        "[stand] and [wave] to somebody with {his} right hand{adv}", "[move] the raised right hand from side to side{adv}",
+        "[stand] and [wave] to somebody with {his} right hand{adv}",
+        "[move] the raised right hand from side to side{adv}",
     ),
     "wave_both_hands": (
         "[wave] both hands{adv}", "[wave] with both hands{adv}", "[lift] both arms and [wave]{adv}",
@@ -307,12 +313,14 @@ ACTIONS: Final[dict[str, tuple[str, ...]]] = {
         "[stand] and [hold] the left arm up{adv} as an answer",
     ),
     "kick": ("[kick]{adv}", "[practise] kicks{adv}", "[swing] a leg up in a kick{adv}", "[do] martial arts kicks{adv}"),
-    "punch": ("[punch] the air{adv}", "[throw] punches{adv}", "[box]{adv} in a guarded stance", "[do] some shadow boxing{adv}"),
+    "punch": ("[punch] the air{adv}", "[throw] punches{adv}", "[box]{adv} in a guarded stance",
+              "[do] some shadow boxing{adv}"),
     "slash": (
         "[swing] a sword with both hands{adv}", "[slash]{adv} as if holding a sword",
         "[cut] through the air with a long sword{adv}",
     ),
-    "dance": ("[dance]{adv}", "[dance]{adv} and [spin] around", "[perform] a dance{adv}", "[move] about in a dance{adv}"),
+    "dance": ("[dance]{adv}", "[dance]{adv} and [spin] around", "[perform] a dance{adv}",
+              "[move] about in a dance{adv}"),
     "move": ("[move]{adv}", "[move] about{adv}"),
 }  # fmt: skip
 

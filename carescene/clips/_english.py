@@ -83,16 +83,14 @@ def join_actions(actions: list[str], rng: random.Random) -> str:
     """Join phrases in their order with the words people use: "a, then b and c", "a, b, and then c"."""
     if len(actions) == 1:
         return actions[0]
-    if len(actions) == 2:
-        return actions[0] + rng.choice((" and ", ", then ", " and then ", ", and ")) + actions[1]
-    if len(actions) == 3:
-        first, second, third = actions
-        return rng.choice(
-            (f"{first}, {second} and {third}", f"{first} and {second}, then {third}", f"{first}, {second}, then {third}",
-             f"{first}, then {second} and {third}")
-        )  # fmt: skip
-    head = ", ".join(actions[:-1])
-    return head + rng.choice((" and ", ", and then ", " and finally ")) + actions[-1]
+    *head, last = actions
+    # After a phrase that holds a comma, a bare "and" would read as part of that phrase.
+    bare = () if "," in head[-1] else (" and ", " and ")
+    if len(head) == 1:
+        return head[0] + rng.choice((*bare, ", then ", " and then ")) + last
+    if len(head) == 2 and "," not in head[0] and rng.random() < 0.5:
+        return f"{head[0]} and {head[1]}, then {last}"
+    return ", ".join(head) + rng.choice((*bare, ", and then ", ", then ")) + last
 
 
 def finish(sentence: str, rng: random.Random) -> str:

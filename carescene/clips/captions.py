@@ -131,11 +131,14 @@ def captions_for(attributes: dict[str, str], seed: int) -> list[str]:
     rng = random.Random(f"{seed}/{key}/{attributes.get('style')}")
     wanted = rng.randint(4, 6)
     captions = [_plain(key, style, pace, rng)]
-    shapes = _NORMAL_SHAPES if style is None else _STYLED_SHAPES
-    order = rng.sample(range(len(shapes)), len(shapes))
+    order = rng.sample(range(len(_STYLED_SHAPES)), len(_STYLED_SHAPES))
     turn = 0
     while len(captions) < wanted:
-        caption = shapes[order[turn % len(order)]](key, style, pace, rng)
+        shape = order[turn % len(order)]
+        if style is None:
+            caption = _NORMAL_SHAPES[shape](key, style, pace, rng)
+        else:
+            caption = _STYLED_SHAPES[shape](key, style, pace, rng)
         turn += 1
         # Short actions have few plain wordings; after some rounds a repeat in another case is dropped for good.
         if caption.lower().rstrip(".") not in {known.lower().rstrip(".") for known in captions}:
@@ -222,5 +225,5 @@ def _by_tag(key: str, style: Style, pace: str, rng: random.Random) -> str:
     return rng.choice((", ".join(words), inflect(ACTIONS[key][0], "gerund", adverb=rng.choice(style.adverbs))))
 
 
-_NORMAL_SHAPES: Final = (_plain, _progressive, _normal_tag, _normal_manner, _plain)
+_NORMAL_SHAPES: Final = (_plain, _progressive, _normal_tag, _normal_manner, _plain, _progressive)
 _STYLED_SHAPES: Final = (_by_subject, _by_subject_now, _by_adverb, _by_clause, _by_tag, _by_subject)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -245,7 +246,7 @@ def _moves_between(posture: np.ndarray, motion: _Motion) -> list[tuple[int, int,
     frames = len(posture)
     moves: list[tuple[int, int, str, str]] = []
     runs = [run for run in _runs(posture) if posture[run[0]] != ""]
-    for (_, end), (start, _) in zip(runs[:-1], runs[1:], strict=True):
+    for (_, end), (start, _) in pairwise(runs):
         before, after = str(posture[end - 1]), str(posture[start])
         if before == after:
             # A dip or a wriggle inside one posture: bending down while seated is still sitting.
