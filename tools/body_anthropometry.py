@@ -1,4 +1,4 @@
-"""Measures of bodies for tools/build_body.py: height, mass, and quadratic regressions from betas to what a person is."""
+"""Measures of bodies for tools/build_body.py: height, mass, and regressions from betas to what a person is."""
 
 import numpy as np
 
@@ -9,7 +9,8 @@ DENSITY = 985.0
 def measure_bodies(vertices: np.ndarray, faces: np.ndarray) -> dict[str, np.ndarray]:
     """Standing height (S,) in metres and mass (S,) in kilograms of closed T-posed meshes (S, V, 3), y up."""
     height = vertices[..., 1].max(-1) - vertices[..., 1].min(-1)
-    volume = np.array([np.einsum("fa,fa->", np.cross(v[faces[:, 0]], v[faces[:, 1]]), v[faces[:, 2]]) / 6 for v in vertices])
+    a, b, c = faces.T
+    volume = np.array([np.einsum("fa,fa->", np.cross(v[a], v[b]), v[c]) / 6 for v in vertices])
     return {"height_m": height, "weight_kg": DENSITY * volume}
 
 
@@ -23,7 +24,7 @@ def quadratic_features(betas: np.ndarray) -> np.ndarray:
 def fit_measures(
     betas: np.ndarray, mean: np.ndarray, axes: np.ndarray, faces: np.ndarray, years: np.ndarray, male: np.ndarray
 ) -> tuple[np.ndarray, str]:
-    """(66, 4) coefficients of age, height, cube root of mass and maleness in the quadratic features, and their errors as text.
+    """(66, 4) coefficients of age, height, cube root of mass and maleness in the features, and their errors as text.
 
     Fitted on four fifths of the bodies (height and mass as the ten axes reproduce them), judged on the rest.
     """
@@ -37,5 +38,6 @@ def fit_measures(
     mass = measures["weight_kg"][~train]
     kilograms = np.abs((features @ coefficients)[~train, 2] ** 3 - mass).mean()
     return coefficients, (
-        f"held-out mean error: age {error[0]:.1f} years, height {1000 * error[1]:.1f} mm, mass {kilograms:.2f} kg, sex {error[3]:.3f}"
+        f"held-out mean error: age {error[0]:.1f} years, height {1000 * error[1]:.1f} mm, mass {kilograms:.2f} kg, "
+        f"sex {error[3]:.3f}"
     )

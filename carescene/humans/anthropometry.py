@@ -49,10 +49,10 @@ def _features(betas: Float[Tensor, "*batch 10"]) -> Float[Tensor, "*batch 66"]:
 
 
 def body_measures(betas: Float[Tensor, "*batch 10"]) -> Float[Tensor, "*batch 4"]:
-    """Age in years, height in metres, cube root of the mass in kilograms, and maleness (0 woman, 1 man) of bundled bodies.
+    """Age in years, height in metres, cube root of the mass in kilograms, and maleness (0 woman, 1 man) of bodies.
 
-    Quadratic regressions over the bodies that the asset was built from; differentiable. Height and mass are those of the
-    T-posed mesh (mass: its volume times 985 kg/m3); tools/build_body.py prints their held-out errors.
+    Quadratic regressions over the bodies that the asset was built from; differentiable. Height and mass are those of
+    the T-posed mesh (mass: its volume times 985 kg/m3); tools/build_body.py prints their held-out errors.
     """
     return (_features(betas.double()) @ _coefficients().to(betas.device)).to(betas.dtype)
 
@@ -66,16 +66,16 @@ def describe_body(betas: Float[Tensor, "10"]) -> BodyDescription:
 
 def body_from(
     *,
-    age_years: float | None = None,
-    height_m: float | None = None,
-    weight_kg: float | None = None,
+    age_years: float | int | None = None,
+    height_m: float | int | None = None,
+    weight_kg: float | int | None = None,
     sex: Sex | None = None,
 ) -> Float[Tensor, "10"]:
-    """Betas of the most ordinary bundled body with the given age, height, weight and sex; what is not given is left free.
+    """Betas of the most ordinary body with the given age, height, weight and sex; what is not given is left free.
 
-    Betas have unit variance over the bodies that the asset was built from, so the most ordinary body is the shortest beta vector
-    that has the wanted measures (the mode of a Gaussian under constraints), found by Gauss-Newton steps. Bodies are adults:
-    people under 25 get the body of 25, people over 90 that of 90, as the source has no others.
+    Betas have unit variance over the bodies that the asset was built from, so the most ordinary body is the shortest
+    beta vector that has the wanted measures (the mode of a Gaussian under constraints), found by Gauss-Newton steps.
+    Bodies are adults: people under 25 get the body of 25, people over 90 that of 90, as the source has no others.
 
     Raises:
         UserError: a value out of range, or a combination that no body of the shape space has.
@@ -101,15 +101,17 @@ def body_from(
     )
 
 
-def _wanted(age: float | None, height: float | None, weight: float | None, sex: str | None) -> dict[int, float]:
+def _wanted(
+    age: float | int | None, height: float | int | None, weight: float | int | None, sex: str | None
+) -> dict[int, float]:
     """Column of the measures -> wanted value, of those given; raises UserError on values out of range."""
     wanted: dict[int, float] = {}
     if age is not None:
         _check("an age in years", age, ADULT_YEARS, OLDEST_YEARS)
-        wanted[0] = min(max(age, AGE_RANGE_YEARS[0]), AGE_RANGE_YEARS[1])
+        wanted[0] = min(max(float(age), AGE_RANGE_YEARS[0]), AGE_RANGE_YEARS[1])
     if height is not None:
         _check("a height in metres", height, *HEIGHT_RANGE_M)
-        wanted[1] = height
+        wanted[1] = float(height)
     if weight is not None:
         tall = height if height is not None else 1.7
         _check(f"a weight in kilograms (of a person of {tall:.2f} m)", weight, *(bmi * tall**2 for bmi in BMI_RANGE))
@@ -121,6 +123,8 @@ def _wanted(age: float | None, height: float | None, weight: float | None, sex: 
     return wanted
 
 
-def _check(what: str, value: float, low: float, high: float) -> None:
+def _check(what: str, value: float | int, low: float, high: float) -> None:
     if not low <= value <= high:  # also refuses NaN
-        raise UserError(f"Expected {what} from {low:.4g} to {high:.4g}, but got {value}. The body covers adults only; check the unit.")
+        raise UserError(
+            f"Expected {what} from {low:.4g} to {high:.4g}, but got {value}. The body covers adults; check the unit."
+        )
