@@ -16,6 +16,9 @@ from carescene.errors import UserError
 
 # Blue, orange, green and purple of the Okabe-Ito palette, told apart by colour-blind readers as well.
 COLOURS: Final[tuple[str, ...]] = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+# Whole numbers are welcome wherever fractions are (the type checker in tests tells the two apart).
+Number = int | float
+
 _INK: Final = "#222222"
 _GRID: Final = "#dddddd"
 _SCALE: Final = 2  # drawn for screens with two pixels to the point
@@ -31,24 +34,24 @@ class _Sheet:
         self.pen = ImageDraw.Draw(self.image)
         self.text(width / 2, 14, title, size=14)
 
-    def text(self, x: float, y: float, text: str, size: int = 11, anchor: str = "mm", colour: str = _INK) -> None:
+    def text(self, x: Number, y: Number, text: str, size: int = 11, anchor: str = "mm", colour: str = _INK) -> None:
         font = ImageFont.load_default(size * _SCALE)
         self.pen.text((x * _SCALE, y * _SCALE), text, fill=colour, font=font, anchor=anchor)
 
-    def line(self, points: Sequence[tuple[float, float]], colour: str = _INK, width: float = 1) -> None:
+    def line(self, points: Sequence[tuple[Number, Number]], colour: str = _INK, width: Number = 1) -> None:
         scaled = [(x * _SCALE, y * _SCALE) for x, y in points]
         self.pen.line(scaled, fill=colour, width=round(width * _SCALE), joint="curve")
 
-    def box(self, x0: float, y0: float, x1: float, y1: float, colour: str) -> None:
+    def box(self, x0: Number, y0: Number, x1: Number, y1: Number, colour: str) -> None:
         self.pen.rectangle((x0 * _SCALE, min(y0, y1) * _SCALE, x1 * _SCALE, max(y0, y1) * _SCALE), fill=colour)
 
-    def dot(self, x: float, y: float, colour: str) -> None:
+    def dot(self, x: Number, y: Number, colour: str) -> None:
         self.pen.ellipse([(x - 3) * _SCALE, (y - 3) * _SCALE, (x + 3) * _SCALE, (y + 3) * _SCALE], fill=colour)
 
-    def height_of(self, value: float, top_value: float) -> float:
+    def height_of(self, value: Number, top_value: Number) -> float:
         return self.bottom - (self.bottom - self.top) * min(value / top_value, 1.0)
 
-    def value_axis(self, top_value: float, label: str) -> None:
+    def value_axis(self, top_value: Number, label: str) -> None:
         for tick in _ticks(top_value):
             y = self.height_of(tick, top_value)
             self.line([(self.left, y), (self.right, y)], _GRID)
@@ -57,7 +60,7 @@ class _Sheet:
         self.text(self.left, self.top - 12, label, anchor="lm")
 
     def legend(self, names: Sequence[str]) -> None:
-        x: float = self.right
+        x: Number = self.right
         for number, name in reversed(list(enumerate(names))):
             self.text(x, self.top - 12, name, anchor="rm")
             x -= 7 * len(name) + 8
@@ -68,7 +71,7 @@ class _Sheet:
         write_atomically(path, lambda file: self.image.save(file, format="PNG", optimize=True))
 
 
-def _ticks(top_value: float) -> list[float]:
+def _ticks(top_value: Number) -> list[float]:
     """Some five round numbers from 0 to `top_value`."""
     raw = top_value / 5
     power = 10.0 ** math.floor(math.log10(raw))
@@ -76,7 +79,7 @@ def _ticks(top_value: float) -> list[float]:
     return [round(step * i, 10) for i in range(int(top_value / step + 1e-9) + 1)]
 
 
-def _top(values: Sequence[float], limit: float | None = None) -> float:
+def _top(values: Sequence[Number], limit: Number | None = None) -> float:
     known = [value for value in (*values, limit or 0.0) if math.isfinite(value)]
     return max(1e-9, *known) * 1.1 if known else 1.0
 
@@ -84,10 +87,10 @@ def _top(values: Sequence[float], limit: float | None = None) -> float:
 def bar_chart(
     path: Path,
     title: str,
-    series: Mapping[str, Sequence[float]],
+    series: Mapping[str, Sequence[Number]],
     labels: Sequence[str],
     value_label: str,
-    limits: Sequence[float | None] | None = None,
+    limits: Sequence[Number | None] | None = None,
 ) -> None:
     """Draw groups of bars: one group per label, one bar per series in it, and a red mark at each group's limit.
 
@@ -128,7 +131,7 @@ def bar_chart(
     sheet.save(path)
 
 
-def _group_label(sheet: _Sheet, x: float, label: str, slanted: bool) -> None:
+def _group_label(sheet: _Sheet, x: Number, label: str, slanted: bool) -> None:
     if not slanted:
         sheet.text(x, sheet.bottom + 14, label)
         return
@@ -144,7 +147,7 @@ def _group_label(sheet: _Sheet, x: float, label: str, slanted: bool) -> None:
 def line_chart(
     path: Path,
     title: str,
-    series: Mapping[str, Sequence[tuple[float, float]]],
+    series: Mapping[str, Sequence[tuple[Number, Number]]],
     x_label: str,
     value_label: str,
     log_x: bool = False,
@@ -165,7 +168,7 @@ def line_chart(
     low, high = min(scale(x) for x, _ in points), max(scale(x) for x, _ in points)
     width = sheet.right - sheet.left - 20
 
-    def across(x: float) -> float:
+    def across(x: Number) -> float:
         return sheet.left + 10 + width * (scale(x) - low) / max(high - low, 1e-9)
 
     for x in sorted({x for x, _ in points}):
@@ -181,7 +184,7 @@ def line_chart(
     sheet.save(path)
 
 
-def histogram(path: Path, title: str, series: Mapping[str, Sequence[float]], value_label: str, bins: int = 30) -> None:
+def histogram(path: Path, title: str, series: Mapping[str, Sequence[Number]], value_label: str, bins: int = 30) -> None:
     """Draw the distribution of each series over common bins as a curve of shares.
 
     Raises:
@@ -193,7 +196,7 @@ def histogram(path: Path, title: str, series: Mapping[str, Sequence[float]], val
         raise UserError(f"Expected values in the chart '{title}', but got none.")
     # The last percent may be far away; it is counted in the last bin.
     high = max(sorted(everything)[int(0.99 * (len(everything) - 1))], 1e-9)
-    curves: dict[str, list[tuple[float, float]]] = {}
+    curves: dict[str, list[tuple[Number, Number]]] = {}
     for name, values in finite.items():
         counts = [0] * bins
         for value in values:

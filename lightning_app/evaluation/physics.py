@@ -79,6 +79,11 @@ def _by_source(clips: Sequence[Clip], scores: Sequence[ClipScore]) -> dict[str, 
     return {name: {"clips": float(len(group)), **pool(group)} for name, group in sorted(groups.items())}
 
 
+def _interval(row: dict[str, Any]) -> str | None:
+    low, high = row["ratio_interval"]
+    return None if row["ratio"] is None else f"{low:.2f} to {high:.2f}"
+
+
 def _markdown(numbers: dict[str, Any]) -> str:
     rows = [
         [
@@ -88,7 +93,7 @@ def _markdown(numbers: dict[str, Any]) -> str:
             row["real"],
             row["generated"],
             row["ratio"],
-            f"{row['ratio_interval'][0]:.2f} to {row['ratio_interval'][1]:.2f}",
+            _interval(row),
             row["limit"],
             row["passed"],
         ]
