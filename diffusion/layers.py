@@ -6,7 +6,7 @@ as much as into their size. Hence fused projections, `addcmul`, and `scaled_dot_
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 # A key and value per text token, made once per clip and reused at every sampling step.
@@ -33,7 +33,7 @@ def rotate(x: Float[Tensor, "batch token head channel"], rotary: Rotary) -> Floa
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
-def sinusoidal(value: Float[Tensor, "*batch"], channels: int, period: float) -> Float[Tensor, "*batch {channels}"]:
+def sinusoidal(value: Shaped[Tensor, "*batch"], channels: int, period: float) -> Float[Tensor, "*batch {channels}"]:
     """Cosines and sines of a number at geometrically spaced wave lengths from 2 pi to 2 pi `period`."""
     half = channels // 2
     frequency = period ** (-torch.arange(half, device=value.device, dtype=torch.float32) / half)
