@@ -56,14 +56,15 @@ _OLD = Style(
     clauses=("bent with age", "old and stooped", "elderly and a little frail", "stooped with old age",
              "clearly elderly"),
     tag="elderly",
-    words=("old", "elder", "aged", "senior", "age"),
+    words=("old", "older", "elder", "aged", "senior", "age"),
     verbs={"walk": ("shuffle", "hobble", "totter"), "run": ("jog", "trot", "hurry")},
 )  # fmt: skip
 
 _TIRED = Style(
     subjects=_all(
         "a tired person", "an exhausted person", "a weary man", "a tired woman", "an exhausted man",
-        "a worn-out person", "a tired patient", "an exhausted woman", "someone exhausted", "a fatigued person", "a weary patient",
+        "a worn-out person", "a tired patient", "an exhausted woman", "someone exhausted", "a fatigued person",
+        "a weary patient",
     ),
     adverbs=("wearily", "tiredly", "as if exhausted", "with tired limbs", "in exhaustion", "like someone worn out"),
     clauses=("tired out", "exhausted", "worn out and slumped", "close to exhaustion", "weary and heavy"),
@@ -104,10 +105,10 @@ _FEMININE = Style(
 _MASCULINE = Style(
     subjects=_all("a man", "a man", "a manly person", "a strong man", "a masculine person", "a burly man",
                   "a broad man"),
-    adverbs=("in a masculine way", "like a strong man", "in a manly manner", "with masculine confidence"),
+    adverbs=("in a masculine way", "like a strong man", "in a manly manner", "with masculine strength"),
     clauses=("masculine and broad-shouldered", "manly and firm", "moving in a masculine way"),
     tag="masculine",
-    words=("man", "mascul"),
+    words=("man", "manly", "mascul"),
     sexes=("any", "male"),
 )  # fmt: skip
 
@@ -343,7 +344,7 @@ ACTION_TAGS: Final[dict[str, str]] = {
     "bye_right": "waving goodbye, right hand",
     "bye_both": "waving goodbye, both hands",
     "bow": "bowing",
-    "guide": "showing the way",
+    "guide": "showing the way, right hand",
     "call": "calling out",
     "respond": "answering with the left hand up",
     "kick": "kicking",
