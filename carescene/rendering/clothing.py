@@ -14,10 +14,15 @@ from carescene.humans.skeleton import JOINT
 
 GARMENTS: Final = ("skin", "hair", "shirt", "trousers", "shoes")
 
+# How far each garment stands off the skin in metres, and how strongly it hides what is under it (0 to 1 per smoothing
+# step): a shirt hangs over the ribs, a shoe closes over the toes.
+_THICKNESS: Final = {"skin": 0.0, "hair": 0.012, "shirt": 0.011, "trousers": 0.010, "shoes": 0.008}
+_SMOOTHNESS: Final = {"skin": 0.0, "hair": 0.3, "shirt": 0.6, "trousers": 0.6, "shoes": 1.0}
+
 # Linear-light red, green, blue. One outfit per person of a clip; with more persons than outfits they repeat.
 _OUTFITS: Final = (
-    {"shirt": (0.085, 0.185, 0.42), "trousers": (0.105, 0.11, 0.13), "shoes": (0.40, 0.38, 0.35)},
-    {"shirt": (0.10, 0.34, 0.30), "trousers": (0.32, 0.31, 0.29), "shoes": (0.55, 0.55, 0.54)},
+    {"shirt": (0.085, 0.185, 0.42), "trousers": (0.105, 0.11, 0.13), "shoes": (0.17, 0.125, 0.10)},
+    {"shirt": (0.10, 0.34, 0.30), "trousers": (0.32, 0.31, 0.29), "shoes": (0.42, 0.42, 0.41)},
     {"shirt": (0.45, 0.17, 0.10), "trousers": (0.07, 0.10, 0.19), "shoes": (0.10, 0.09, 0.08)},
     {"shirt": (0.42, 0.32, 0.12), "trousers": (0.16, 0.12, 0.09), "shoes": (0.22, 0.20, 0.19)},
 )
@@ -30,10 +35,16 @@ _GREYING_YEARS: Final = (45.0, 70.0)
 
 @dataclass(frozen=True)
 class Outfit:
-    """What a person wears: garment fields per vertex (positive inside) and one colour per garment."""
+    """What a person wears.
+
+    `fields` are positive inside each garment, `colors` linear light per garment; `thickness` (metres) and `smoothness`
+    (0 to 1) say per vertex how the cloth stands off the skin and hides its details.
+    """
 
     fields: Float[np.ndarray, "vertex garment"]
     colors: Float[np.ndarray, "garment 3"]
+    thickness: Float[np.ndarray, "vertex"]
+    smoothness: Float[np.ndarray, "vertex"]
 
 
 def garment_fields(
@@ -74,13 +85,21 @@ def dress(
     age_years: float | None = None,
 ) -> Outfit:
     """Clothes of person number `person`, fitted to a body in the rest pose; hair greys with age (dark if unknown)."""
+    fields = garment_fields(vertices, joints)
+    worn = garment_of(fields)
+    thickness = np.array([_THICKNESS[name] for name in GARMENTS], dtype=np.float32)[worn]
+    # Soles keep the height of the feet, so that nobody sinks into the floor by dressing.
+    sole = vertices[:, 1] < vertices[:, 1].min() + 0.02
+    thickness[sole] = 0.0
     young, old = _GREYING_YEARS
     grey = 0.0 if age_years is None else float(np.clip((age_years - young) / (old - young), 0.0, 1.0))
     hair = (1 - grey) * np.array(_DARK_HAIR) + grey * np.array(_GREY_HAIR)
     colors = {"skin": _SKIN, "hair": hair} | _OUTFITS[person % len(_OUTFITS)]
     return Outfit(
-        fields=garment_fields(vertices, joints).astype(np.float32),
+        fields=fields.astype(np.float32),
         colors=np.array([colors[name] for name in GARMENTS], dtype=np.float32),
+        thickness=thickness,
+        smoothness=np.array([_SMOOTHNESS[name] for name in GARMENTS], dtype=np.float32)[worn],
     )
 
 

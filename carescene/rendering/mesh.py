@@ -8,25 +8,31 @@ from jaxtyping import Bool, Float, Int
 from scipy import sparse
 
 from carescene.rendering.camera import Camera
-from carescene.rendering.clothing import garment_of
+from carescene.rendering.clothing import Outfit, garment_of
 from carescene.rendering.floor import lamp_visible
 from carescene.rendering.lighting import Lighting, lamp_samples, shade
 
 _SELF_SHADOW_RAYS = 3
 # Shadow rays start this far above the skin, in metres, so that a triangle does not shade itself.
 _LIFT = 0.004
+# Skin this far under the floor (metres) is still drawn: rounding must not eat the soles.
+_FLOOR_SLACK = 0.001
+# Each step lets a garment's vertices move towards the mean of their neighbours.
+_SMOOTHING_STEPS = 8
 
 
 @dataclass(frozen=True)
 class Surface:
-    """Everything about a mesh that does not move: triangles, garment fields, and the palette each vertex draws from."""
+    """Everything about a mesh that does not move: triangles, garments, and the palette each vertex draws from."""
 
     faces: Int[np.ndarray, "face 3"]
     fields: Float[np.ndarray, "vertex garment"]
     palette: Int[np.ndarray, "vertex"]
     colors: Float[np.ndarray, "palette garment 3"]
-    # Sums face normals at vertices; kept because building it costs more than using it.
+    thickness: Float[np.ndarray, "vertex"]
+    # Sums face normals at vertices, and lets cloth relax by one step; kept because building them costs more than use.
     gather: sparse.csr_matrix
+    relax: sparse.csr_matrix
 
 
 @dataclass(frozen=True)
@@ -38,26 +44,44 @@ class Hits:
     weights: Float[np.ndarray, "hit 3"]
 
 
-def join_surfaces(
-    faces: Int[np.ndarray, "face 3"],
-    fields: list[Float[np.ndarray, "vertex garment"]],
-    colors: list[Float[np.ndarray, "garment 3"]],
-) -> Surface:
+def join_surfaces(faces: Int[np.ndarray, "face 3"], outfits: list[Outfit]) -> Surface:
     """Surface of several bodies that share one triangle list, one after the other in a common vertex list."""
-    vertices = len(fields[0])
-    everyone = np.concatenate([faces + person * vertices for person in range(len(fields))])
+    vertices = len(outfits[0].fields)
+    everyone = np.concatenate([faces + person * vertices for person in range(len(outfits))])
+    smoothness = np.concatenate([outfit.smoothness for outfit in outfits])
     return Surface(
         faces=everyone,
-        fields=np.concatenate(fields),
-        palette=np.repeat(np.arange(len(fields)), vertices),
-        colors=np.stack(colors),
-        gather=_gather(everyone, vertices * len(fields)),
+        fields=np.concatenate([outfit.fields for outfit in outfits]),
+        palette=np.repeat(np.arange(len(outfits)), vertices),
+        colors=np.stack([outfit.colors for outfit in outfits]),
+        thickness=np.concatenate([outfit.thickness for outfit in outfits]),
+        gather=_gather(everyone, vertices * len(outfits)),
+        relax=_relax(everyone, smoothness),
     )
 
 
 def _gather(faces: Int[np.ndarray, "face 3"], vertices: int) -> sparse.csr_matrix:
     columns = np.repeat(np.arange(len(faces)), 3)
     return sparse.csr_matrix((np.ones(faces.size, np.float32), (faces.ravel(), columns)), (vertices, len(faces)))
+
+
+def _relax(faces: Int[np.ndarray, "face 3"], smoothness: Float[np.ndarray, "vertex"]) -> sparse.csr_matrix:
+    """Moves every vertex towards the mean of its neighbours by its smoothness (an umbrella operator)."""
+    count = len(smoothness)
+    start, end = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).T
+    links = sparse.coo_matrix((np.ones(len(start), np.float32), (start, end)), (count, count)).tocsr()
+    links = ((links + links.T) > 0).astype(np.float32)
+    neighbours = np.asarray(links.sum(axis=1)).ravel()
+    mean = sparse.diags(smoothness / np.maximum(neighbours, 1)) @ links
+    return (sparse.diags(1 - smoothness) + mean).astype(np.float32).tocsr()
+
+
+def put_on(vertices: Float[np.ndarray, "vertex 3"], surface: Surface) -> Float[np.ndarray, "vertex 3"]:
+    """Posed vertices with clothes on: garments stand off the skin and smooth over what is under them."""
+    dressed = vertices + surface.thickness[:, None] * vertex_normals(vertices, surface)
+    for _ in range(_SMOOTHING_STEPS):
+        dressed = surface.relax @ dressed
+    return dressed
 
 
 def vertex_normals(vertices: Float[np.ndarray, "vertex 3"], surface: Surface) -> Float[np.ndarray, "vertex 3"]:
@@ -80,14 +104,16 @@ def make_raycaster(vertices: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarra
 
 
 def cast(raycaster: Any, camera: Camera, pixels: Float[np.ndarray, "ray 2"], *, threads: int = 1) -> Hits:
-    """Send one ray through each pixel position."""
+    """Send one ray through each pixel position; what is under the floor counts as hidden by it."""
     import open3d
 
     rays = np.empty((len(pixels), 6), dtype=np.float32)
     rays[:, :3] = camera.eye
     rays[:, 3:] = camera.directions(pixels)
     answer = raycaster.cast_rays(open3d.core.Tensor(rays), nthreads=threads)
-    found = np.isfinite(answer["t_hit"].numpy())
+    distance = answer["t_hit"].numpy()
+    found = np.isfinite(distance)
+    found[found] = camera.eye[2] + distance[found] * rays[found, 5] > -_FLOOR_SLACK
     across = answer["primitive_uvs"].numpy()[found]
     weights = np.column_stack([1 - across.sum(axis=1), across])
     return Hits(found=found, face=answer["primitive_ids"].numpy()[found].astype(np.int64), weights=weights)

@@ -4,6 +4,7 @@ Open3D's ray casting does the geometry, so no graphics card and no window system
 the empty floor is drawn once, rays are sent only where the people are, and only outlines are smoothed by extra rays.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from carescene.rendering.camera import Camera, frame_motion
 from carescene.rendering.clothing import dress
 from carescene.rendering.floor import Floor, cast_shadow, draw_floor, lay_shadow
 from carescene.rendering.lighting import Lighting, light_from_behind_camera, to_srgb
-from carescene.rendering.mesh import Surface, cast, hit_color, join_surfaces, make_raycaster, vertex_normals
+from carescene.rendering.mesh import Surface, cast, hit_color, join_surfaces, make_raycaster, put_on, vertex_normals
 
 # A quarter-pixel grid turned by half a cell: with the pixel's centre five rays smooth an outline.
 _OUTLINE_OFFSETS = np.array([[-0.125, -0.375], [0.375, -0.125], [0.125, 0.375], [-0.375, 0.125]])
@@ -119,16 +120,15 @@ def pose_people(clip: Clip, body: Body) -> tuple[Float[np.ndarray, "person frame
 
 def dress_people(clip: Clip, body: Body, faces: Int[np.ndarray, "face 3"]) -> Surface:
     """Clothes for every person of a clip; hair by age where the clip knows it."""
-    fields, colors = [], []
+    outfits = []
     rest = torch.from_numpy(clip.betas).float()
     with torch.inference_mode():
         mesh = body.pose(torch.zeros(clip.num_persons, 24, 3), torch.zeros(clip.num_persons, 3), rest)
     for person in range(clip.num_persons):
         age = clip.persons[person].age_years if clip.persons else None
-        outfit = dress(mesh.vertices[person].numpy(), mesh.joints[person].numpy(), person=person, age_years=age)
-        fields.append(outfit.fields)
-        colors.append(outfit.colors)
-    return join_surfaces(faces, fields, colors)
+        skin, joints = mesh.vertices[person].numpy(), mesh.joints[person].numpy()
+        outfits.append(dress(skin, joints, person=person, age_years=age))
+    return join_surfaces(faces, outfits)
 
 
 def facing(clip: Clip) -> float:
@@ -151,11 +151,12 @@ def render_frame(
     """One picture (sRGB) of the persons marked visible."""
     if not visible.any():
         return _to_bytes(stage.floor.bright)
-    surface, mesh = stage.surface, vertices.reshape(-1, 3)
+    surface, mesh = stage.surface, put_on(vertices.reshape(-1, 3), stage.surface)
     drawn = surface.faces[np.repeat(visible, len(surface.faces) // len(visible))]
     raycaster = make_raycaster(mesh, drawn)
     surface = surface if visible.all() else _only(surface, drawn)
-    shadow = cast_shadow(vertices[visible].reshape(-1, 3), raycaster, stage.lighting)
+    shown = mesh.reshape(vertices.shape)[visible].reshape(-1, 3)
+    shadow = cast_shadow(shown, raycaster, stage.lighting)
     picture = lay_shadow(stage.floor, shadow)
     normals = vertex_normals(mesh, stage.surface)
 
@@ -164,7 +165,7 @@ def render_frame(
         color, garment = hit_color(mesh, normals, surface, hits, raycaster, stage.lighting)
         return hits.found, color, garment
 
-    left, top, right, bottom = _box(vertices[visible].reshape(-1, 3), stage.camera)
+    left, top, right, bottom = _box(shown, stage.camera)
     if right > left and bottom > top:
         x, y = np.meshgrid(np.arange(left, right) + 0.5, np.arange(top, bottom) + 0.5)
         centres = np.stack([x, y], axis=-1)
@@ -205,7 +206,7 @@ def _smooth_outlines(
 
 
 def _only(surface: Surface, faces: np.ndarray) -> Surface:
-    return Surface(faces, surface.fields, surface.palette, surface.colors, surface.gather)
+    return dataclasses.replace(surface, faces=faces)
 
 
 def _box(points: Float[np.ndarray, "point 3"], camera: Camera) -> tuple[int, int, int, int]:

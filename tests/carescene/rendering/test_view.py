@@ -7,9 +7,9 @@ from scipy.spatial import Delaunay
 from carescene import UserError
 from carescene.clips import Clip, PersonInfo
 from carescene.rendering.camera import look_at
-from carescene.rendering.clothing import GARMENTS
+from carescene.rendering.clothing import GARMENTS, Outfit
 from carescene.rendering.floor import cast_shadow, draw_floor, floor_points, lay_shadow, pixel_grid
-from carescene.rendering.mesh import cast, interpolate, join_surfaces, make_raycaster, vertex_normals
+from carescene.rendering.mesh import cast, interpolate, join_surfaces, make_raycaster, put_on, vertex_normals
 from carescene.rendering.view import facing, render_clip, render_frame, set_stage, shown_frames
 
 
@@ -34,10 +34,18 @@ def fine_box() -> tuple[np.ndarray, np.ndarray]:
 BOX, BOX_FACES = fine_box()
 
 
+def bare(vertices: int, color: tuple[float, float, float] = (0.0, 0.0, 0.0), **more: np.ndarray) -> Outfit:
+    """One colour all over, and nothing that changes the shape unless told so."""
+    return Outfit(
+        fields=np.zeros((vertices, len(GARMENTS)), np.float32),
+        colors=np.tile(np.array([color], np.float32), (len(GARMENTS), 1)),
+        **{"thickness": np.zeros(vertices, np.float32), "smoothness": np.zeros(vertices, np.float32)} | more,
+    )
+
+
 def box_stage(persons: int = 1):
     """A red box per person; nothing else in the picture is red."""
-    red = np.tile(np.array([[0.6, 0.02, 0.02]], np.float32), (len(GARMENTS), 1))
-    surface = join_surfaces(BOX_FACES, [np.zeros((len(BOX), len(GARMENTS)), np.float32)] * persons, [red] * persons)
+    surface = join_surfaces(BOX_FACES, [bare(len(BOX), (0.6, 0.02, 0.02))] * persons)
     camera = look_at(np.array([4.0, -3.0, 2.0]), np.array([0.0, 0.0, 0.8]), width=160, height=128)
     return set_stage(camera, surface)
 
@@ -141,19 +149,50 @@ def test_rays_hit_where_the_triangle_is():
     targets = np.array([[0.25, 0.0, 0.5], [0.7, 0.0, 0.1], [0.8, 0.0, 0.8]])
     hits = cast(make_raycaster(triangle, faces), camera, camera.project(targets)[0])
     assert hits.found.tolist() == [True, True, False]
-    surface = join_surfaces(faces, [np.zeros((3, 5), np.float32)], [np.zeros((5, 3), np.float32)])
+    surface = join_surfaces(faces, [bare(3)])
     np.testing.assert_allclose(interpolate(triangle, surface, hits), targets[:2], atol=1e-5)
 
 
-def test_normals_of_a_ball_point_outwards():
+def make_ball() -> tuple[np.ndarray, np.ndarray]:
+    """A unit ball, open at the poles."""
     turn, rise = np.meshgrid(np.linspace(0, 2 * np.pi, 40, endpoint=False), np.linspace(0.1, np.pi - 0.1, 20))
     ball = np.stack([np.sin(rise) * np.cos(turn), np.sin(rise) * np.sin(turn), np.cos(rise)], axis=-1).reshape(-1, 3)
     here = (np.arange(19)[:, None] * 40 + np.arange(40)).ravel()
     right = (np.arange(19)[:, None] * 40 + (np.arange(40) + 1) % 40).ravel()
     faces = np.concatenate([np.stack([here, here + 40, right], -1), np.stack([right, here + 40, right + 40], -1)])
-    surface = join_surfaces(faces, [np.zeros((800, 5), np.float32)], [np.zeros((5, 3), np.float32)])
+    return ball, faces
+
+
+def test_normals_of_a_ball_point_outwards():
+    ball, faces = make_ball()
+    surface = join_surfaces(faces, [bare(len(ball))])
     alignment = (vertex_normals(ball, surface) * ball).sum(axis=-1)
     assert alignment[80:-80].min() > 0.99
+
+
+def test_clothes_stand_off_the_skin_by_their_thickness():
+    ball, faces = make_ball()
+    outfit = bare(len(ball), thickness=np.full(len(ball), 0.05, np.float32))
+    radius = np.linalg.norm(put_on(ball, join_surfaces(faces, [outfit])), axis=-1)
+    np.testing.assert_allclose(radius[80:-80], 1.05, atol=1e-3)
+
+
+def test_clothes_hide_small_bumps_and_leave_bare_skin_alone():
+    ball, faces = make_ball()
+    bumpy = ball * (1 + 0.05 * (np.arange(len(ball)) % 2))[:, None]
+    smoothness = np.where(ball[:, 0] > 0, 1.0, 0.0).astype(np.float32)
+    radius = np.linalg.norm(put_on(bumpy, join_surfaces(faces, [bare(len(ball), smoothness=smoothness)])), axis=-1)
+    inner = np.abs(ball[:, 2]) < 0.7
+    assert radius[inner & (ball[:, 0] > 0.3)].std() < 0.01
+    np.testing.assert_allclose(radius[ball[:, 0] <= 0], np.linalg.norm(bumpy[ball[:, 0] <= 0], axis=-1), rtol=1e-5)
+
+
+def test_floor_hides_what_is_under_it():
+    stage = box_stage()
+    sunk = BOX + np.array([0.0, 0.0, -1.0])
+    covered = is_red(render_frame(sunk[None].astype(np.float32), np.array([True]), stage))
+    expected = silhouette(np.concatenate([sunk[sunk[:, 2] > 0], BOX[BOX[:, 2] == 0]]), stage.camera)
+    assert (covered != expected).sum() < 0.08 * expected.sum()
 
 
 def test_people_who_are_not_there_are_not_drawn():
