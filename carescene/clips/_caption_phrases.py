@@ -258,7 +258,7 @@ ACTIONS: Final[dict[str, tuple[str, ...]]] = {
         "[run]{adv}", "[run] forward{adv}", "[run] straight ahead{adv}", "[run]{adv} across the room",
         "[jog] forward{adv}",
     ),
-    "dash": ("[dash] forward{adv}", "[sprint]{adv}", "[run] ahead as fast as possible{adv}",
+    "dash": ("[dash] forward{adv}", "[sprint]{adv}", "[run] ahead at full speed{adv}",
              "[dash]{adv} straight ahead"),
     "raise_left_hand": (
         "[raise] {his} left hand{adv}", "[lift] {his} left arm{adv} and [lower] it again",
