@@ -193,4 +193,4 @@ def learning_rate_factor(warmup: int, total: int | None, final_ratio: float) -> 
 
 def _mix(*numbers: int) -> int:
     """One seed of 63 bits from several numbers; neighbouring numbers give unrelated seeds."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
