@@ -41,6 +41,23 @@ def sinusoidal(value: Shaped[Tensor, "*batch"], channels: int, period: float) ->
     return torch.cat((angle.cos(), angle.sin()), dim=-1)
 
 
+def attend(
+    q: Float[Tensor, "batch head query channel"],
+    k: Float[Tensor, "batch head key channel"],
+    v: Float[Tensor, "batch head key channel"],
+    visible: Bool[Tensor, "batch 1 1 key"],
+) -> Float[Tensor, "batch head query channel"]:
+    """Softmax attention over the visible keys.
+
+    The fused kernel everywhere but in training on a CPU: for some dozen tokens its backward pass is 2 to 10 times
+    slower there than the plain formula (torch 2.15, bfloat16, 25 tokens: 86 against 16 ms for a batch of 64).
+    """
+    if q.device.type == "cpu" and torch.is_grad_enabled():
+        logits = (q @ k.transpose(-1, -2)) * q.shape[-1] ** -0.5
+        return torch.softmax(logits.masked_fill(~visible, float("-inf")), dim=-1).to(v.dtype) @ v
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+
+
 class SelfAttention(nn.Module):
     """Multi-head attention among tokens with rotary time and normalised queries and keys.
 
@@ -64,7 +81,7 @@ class SelfAttention(nn.Module):
         q = rotate(self.norm_q(q), rotary).transpose(1, 2)
         k = rotate(self.norm_k(k), rotary).transpose(1, 2)
         # Under autocast the norm may give float32 while v is bfloat16; attention wants one type.
-        y = F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v.transpose(1, 2), attn_mask=visible)
+        y = attend(q.to(v.dtype), k.to(v.dtype), v.transpose(1, 2), visible)
         return self.out(y.transpose(1, 2).flatten(2))
 
 
@@ -96,7 +113,7 @@ class CrossAttention(nn.Module):
         """Read the text; residual not included."""
         k, v = keys_values
         q = self.norm_q(self.q(self.norm(x)).unflatten(-1, (self.heads, -1))).to(v.dtype).transpose(1, 2)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+        y = attend(q, k, v, visible)
         return self.out(y.transpose(1, 2).flatten(2))
 
 

@@ -67,6 +67,13 @@ class ModelConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     fps: float = 20.0
 
+    def __post_init__(self) -> None:
+        if self.denoiser.smooth and self.process.prediction != "x0":
+            raise UserError(
+                f"Expected denoiser.smooth=0 with {self.process.prediction}-prediction, but got {self.denoiser.smooth}. "
+                "What the network predicts then contains white noise, which a smooth output cannot be."
+            )
+
 
 class MotionModel(nn.Module):
     """A text-conditioned diffusion model of human motion.
