@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_VERB = re.compile(r"\[([a-z]+)\]")
+_VERB = re.compile(r"\[([a-z-]+)\]")
 
 _THIRD_PERSON: Final[dict[str, str]] = {"be": "is", "do": "does", "go": "goes", "have": "has"}
 _GERUND: Final[dict[str, str]] = {"be": "being", "lie": "lying", "die": "dying"}
@@ -48,7 +48,7 @@ def gerund(verb: str) -> str:
     """Return the -ing form: "wave" -> "waving", "sit" -> "sitting"."""
     if verb in _GERUND:
         return _GERUND[verb]
-    if verb in _DOUBLING:
+    if verb.rpartition("-")[2] in _DOUBLING:
         return verb + verb[-1] + "ing"
     if verb.endswith("e") and not verb.endswith(("ee", "oe", "ye")):
         return verb[:-1] + "ing"

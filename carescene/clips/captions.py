@@ -157,7 +157,7 @@ def neutral_subject(style: Style | None, rng: random.Random) -> Subject:
 
 def _pace(key: str, style: str) -> str:
     if key == "dash":
-        # All dash at 2.3 to 3.6 m/s; "an old man dashes" tells that, "an old man dashes briskly" would mislead elsewhere.
+        # All dash at 2.3 to 3.6 m/s, but the slow styles keep their adverbs: "an old man dashes" says enough.
         return "normal" if _PACE_OF_STYLE.get(style) == "slow" else "fast"
     if style in _SLOW_WALKERS and key.startswith("walk"):
         return "slow"

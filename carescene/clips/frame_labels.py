@@ -25,7 +25,7 @@ _LYING_LEGS: Final = 45.0  # degrees of pelvis-to-ankles from the vertical: keep
 _AT_REST: Final = 0.12  # m/s of vertical pelvis speed below which a low posture counts as reached
 _MOVING: Final = 0.06  # m/s of vertical pelvis speed that still belongs to sitting down or standing up
 _TILTING: Final = 20.0  # degrees per second of the trunk that still belong to lying down or sitting up
-_FALLING: Final = 1.8  # m/s: nobody lies or sits down this fast on purpose, and geometry cannot name a fall
+_FALLING: Final = 1.5  # m/s: sitting and lying down on purpose stay below 1, and geometry cannot name a fall
 _FEET_AHEAD: Final = 0.10  # legs: with the ankles this far before the trunk's centre nobody balances, so a seat carries
 _CROUCHED: Final = 0.60  # pelvis height over standing height: above, somebody low and without a seat stands bent
 _KNEE_LOW: Final = 0.25  # legs: height of knees that rest on the floor
@@ -87,7 +87,7 @@ def frame_labels(
     squatting, on all fours) are read from heights and angles with hysteresis, the frames between two postures get the
     movement that leads from one to the other, and upright frames are `walk` or `standing` by the pelvis' speed.
     Running is `walk`: OmniFall has no running, and a person does not change class by hurrying. Falls are never
-    guessed: movements downwards faster than 1.8 m/s are -1 unless a timeline names them.
+    guessed: movements downwards faster than 1.5 m/s are -1 unless a timeline names them.
 
     Args:
         joints: SMPL joints in the world, metres, z up, floor at z = 0.
