@@ -254,6 +254,19 @@ ACTIONS: Final[dict[str, tuple[str, ...]]] = {
         "[turn] right while walking{adv}", "[go] forward{adv} and then [turn] ninety degrees to the right",
         "[walk]{adv} around a corner to the right",
     ),
+    "walk_turn_left_and_around": (
+        "[walk]{adv}, [turn] left and finally [turn] around to the left",
+        "[walk]{adv} around a corner to the left and [turn] back",
+        "[walk]{adv}, [make] a left turn, [walk] on and [turn] around at the end",
+    ),
+    "walk_turn_right_and_around": (
+        "[walk]{adv}, [turn] right and finally [turn] around", "[walk]{adv} around a corner to the right and [turn] back",
+        "[walk]{adv}, [make] a right turn, [walk] on and [turn] around at the end",
+    ),
+    "walk_back_and_turn_left": (
+        "[turn] around to the left, [walk] back{adv} and [turn] left", "[walk]{adv}, [turn] around and later [turn] left",
+        "[make] a U-turn to the left, [walk] on{adv} and [turn] to the left again",
+    ),
     "run": (
         "[run]{adv}", "[run] forward{adv}", "[run] straight ahead{adv}", "[run]{adv} across the room",
         "[jog] forward{adv}",
@@ -333,6 +346,9 @@ ACTION_TAGS: Final[dict[str, str]] = {
     "walk_veer_right": "walking diagonally right",
     "walk_turn_left": "walking, left turn",
     "walk_turn_right": "walking, right turn",
+    "walk_turn_left_and_around": "walking, left turn, turning around",
+    "walk_turn_right_and_around": "walking, right turn, turning around",
+    "walk_back_and_turn_left": "walking back, left turn",
     "run": "running",
     "dash": "sprinting",
     "raise_left_hand": "raising the left hand",

@@ -35,6 +35,21 @@ _PHRASES_OF: Final[dict[str, str]] = {
     "unknown": "move",
 }
 
+# Takes that do not show what their names say, found by comparing the name with the heading of the pelvis in all turning
+# takes: three turn to the other side, one turns twice to the left, and six turn around once more at their end.
+_SHOWN: Final[dict[str, str]] = {
+    "dataset-2_walk-turn-left_masculine_006": "walk-turn-right",
+    "dataset-2_walk-turn-left_masculine_007": "walk-turn-right",
+    "dataset-2_walk-turn-right_masculine_006": "walk-back-and-turn-left",
+    "dataset-2_walk-turn-right_masculine_007": "walk-turn-left",
+    "dataset-2_walk-turn-right_normal_004": "walk-turn-right-and-around",
+    "dataset-2_walk-turn-right_normal_032": "walk-turn-right-and-around",
+    "dataset-2_walk-turn-right_normal_033": "walk-turn-right-and-around",
+    "dataset-2_walk-turn-left_normal_031": "walk-turn-left-and-around",
+    "dataset-2_walk-turn-left_normal_032": "walk-turn-left-and-around",
+    "dataset-2_walk-turn-left_normal_033": "walk-turn-left-and-around",
+}
+
 # Classes of the steering benchmark: what a person who sees the clip, and nothing else, would call differently.
 # A drift of some degrees without a mark on the floor is a walk; a dash is a run; goodbyes are waves.
 _CLASS_OF: Final[dict[str, str]] = {
@@ -44,6 +59,9 @@ _CLASS_OF: Final[dict[str, str]] = {
     "bye_right": "wave_right_hand",
     "bye_both": "wave_both_hands",
     "respond": "raise_left_hand",
+    "walk_turn_left_and_around": "walk_about",
+    "walk_turn_right_and_around": "walk_about",
+    "walk_back_and_turn_left": "walk_about",
 }
 
 # Mean pelvis speeds of walks: old 0.65-0.8, sad 0.4-0.6, proud 0.7, tired 0.9-1.0, normal 1.1-1.2, active 1.4 m/s.
@@ -62,7 +80,8 @@ def take_attributes(dataset: str, original_id: str) -> dict[str, str]:
         original_id: the take's name, with or without folder and extension.
 
     Returns:
-        `action` and `style` as the data set spells them, `age` (child, young, adult, elderly), `pace` (slow, normal,
+        `action` and `style` as the data set spells them (ten takes are known to show another action than they are
+        named after; these get the one they show, and the name as `named_action`), `age` (child, young, adult, elderly), `pace` (slow, normal,
         fast) and, where the name has one, `side` (left, right, both). Takes of data sets that do not name actions get
         the action "unknown".
 
@@ -77,7 +96,8 @@ def take_attributes(dataset: str, original_id: str) -> dict[str, str]:
             f"Expected a name such as 'dataset-2_walk_elderly_001', but got '{original_id}'. "
             "The data set names actions and styles in its file names. Keep the files' original names."
         )
-    action, style = match.group(2), match.group(3)
+    named, style = match.group(2), match.group(3)
+    action = _SHOWN.get(match.group(0), named)
     if phrase_key(action) not in ACTIONS:
         raise UserError(
             f"Expected an action of the Bandai-Namco sets, but got '{action}' in '{original_id}'. "
@@ -90,6 +110,8 @@ def take_attributes(dataset: str, original_id: str) -> dict[str, str]:
         "age": _AGE_OF_STYLE.get(style_key, "adult"),
         "pace": _pace(phrase_key(action), style_key),
     }
+    if action != named:
+        attributes["named_action"] = named
     side = re.search(r"left|right|both", action)
     if side is not None:
         attributes["side"] = side.group(0)

@@ -67,6 +67,17 @@ def test_names_of_both_sets_are_read() -> None:
     assert "side" not in take_attributes("bandai", "dataset-2_run_active_003")
 
 
+def test_takes_known_to_show_something_else_than_their_names_say_are_corrected() -> None:
+    attributes = take_attributes("bandai", "dataset-2_walk-turn-left_masculine_006")
+    assert attributes["action"] == "walk-turn-right"
+    assert attributes["named_action"] == "walk-turn-left"
+    assert attributes["side"] == "right"
+    assert all("left" not in caption for caption in captions_for(attributes, 0))
+    again = take_attributes("bandai", "dataset-2_walk-turn-right_normal_032")
+    assert action_class(again) == "walk_about"
+    assert any("around" in caption for caption in captions_for(again, 0))
+
+
 def test_takes_of_other_sets_have_an_unknown_action_and_still_captions() -> None:
     attributes = take_attributes("amass", "KIT/3/walk_poses")
     assert attributes["action"] == "unknown"
