@@ -189,12 +189,16 @@ class ClipEncoder(TextEncoder):
     def _load(self) -> None:
         clip = _import_clip()
         try:
-            self._network = clip.load(str(self._path), device="cpu")[0].float().eval().requires_grad_(False)
+            with warnings.catch_warnings():
+                # OpenAI's files are TorchScript archives, whatever torch advises for new ones.
+                warnings.filterwarnings("ignore", message="`torch.jit.load` is deprecated", category=FutureWarning)
+                network = clip.load(str(self._path), device="cpu")[0]
         except (RuntimeError, OSError, EOFError, KeyError, ValueError, AttributeError, UnpicklingError) as error:
             raise UserError(
                 f"Expected '{self._path}' to be a CLIP model in OpenAI's format, but it cannot be read ({error}). "
                 "The file is probably incomplete; delete and download it again."
             ) from error
+        self._network = network.float().eval().requires_grad_(False)
         self.width = int(self._network.ln_final.weight.shape[0])
         self.model_id = f"clip-{_file_hash(self._path)}"
 
