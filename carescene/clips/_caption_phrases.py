@@ -260,11 +260,13 @@ ACTIONS: Final[dict[str, tuple[str, ...]]] = {
         "[walk]{adv}, [make] a left turn, [walk] on and [turn] around at the end",
     ),
     "walk_turn_right_and_around": (
-        "[walk]{adv}, [turn] right and finally [turn] around", "[walk]{adv} around a corner to the right and [turn] back",
+        "[walk]{adv}, [turn] right and finally [turn] around",
+        "[walk]{adv} around a corner to the right and [turn] back",
         "[walk]{adv}, [make] a right turn, [walk] on and [turn] around at the end",
     ),
     "walk_back_and_turn_left": (
-        "[turn] around to the left, [walk] back{adv} and [turn] left", "[walk]{adv}, [turn] around and later [turn] left",
+        "[turn] around to the left, [walk] back{adv} and [turn] left",
+        "[walk]{adv}, [turn] around and later [turn] left",
         "[make] a U-turn to the left, [walk] on{adv} and [turn] to the left again",
     ),
     "run": (

@@ -80,10 +80,10 @@ def take_attributes(dataset: str, original_id: str) -> dict[str, str]:
         original_id: the take's name, with or without folder and extension.
 
     Returns:
-        `action` and `style` as the data set spells them (ten takes are known to show another action than they are
-        named after; these get the one they show, and the name as `named_action`), `age` (child, young, adult, elderly), `pace` (slow, normal,
-        fast) and, where the name has one, `side` (left, right, both). Takes of data sets that do not name actions get
-        the action "unknown".
+        `action` and `style` as the data set spells them, `age` (child, young, adult, elderly), `pace` (slow, normal,
+        fast) and, where the name has one, `side` (left, right, both). Ten takes show another action than their names
+        say: these get the one they show, and the name as `named_action`. Takes of data sets that do not name actions
+        get the action "unknown".
 
     Raises:
         UserError: if a Bandai-Namco name does not follow the scheme.

@@ -1,10 +1,12 @@
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from carescene.clips._english import inflect
+from carescene.clips.formats.samp_circle import read_samp_circle
 from carescene.clips.mirror_text import mirror_text
 from carescene.clips.takes import (
     _library,
@@ -121,6 +123,30 @@ def test_mirrored_takes_mirror_the_sides_of_their_timelines() -> None:
         assert [mirror_text(segment.kind.replace("_", " ")) for segment in ours] == [
             segment.kind.replace("_", " ") for segment in theirs
         ]
+
+
+def test_timelines_agree_with_the_recordings(shared_data: Path) -> None:
+    archive = shared_data / "mocap" / "samp_circle.npz"
+    if not archive.is_file():
+        pytest.skip("the SAMP and CIRCLE recordings are not beside this checkout")
+    for name in ("armchair004", "armchair013", "chair_mo006", "chair_mo018", "lie_down", "lie_down_16"):
+        motion = read_samp_circle(archive, name)
+        turn = motion.rotations[:, 0] @ motion.rotations[0, 0].T
+        heading = np.unwrap(np.arctan2(turn[:, 1, 0] - turn[:, 0, 1], turn[:, 0, 0] + turn[:, 1, 1]))
+        for segment in _library()[name].segments:
+            first, last = np.searchsorted(motion.times, (segment.start_s, segment.end_s - 0.05))
+            turned = np.degrees(heading[last] - heading[first])
+            risen = motion.trans[last, 2] - motion.trans[first, 2]
+            if "turn_left" in segment.kind:
+                assert turned > 30.0, (name, segment)
+            elif "turn_right" in segment.kind:
+                assert turned < -30.0, (name, segment)
+            elif segment.kind == "sit_down":
+                assert risen < -0.25, (name, segment)
+            elif segment.kind == "stand_up":
+                assert risen > 0.25, (name, segment)
+            elif segment.kind in ("sit", "lie"):
+                assert motion.trans[first:last, 2].max() < 0.62, (name, segment)
 
 
 def test_segments_are_cut_to_the_window_and_the_last_goes_on() -> None:
