@@ -33,10 +33,14 @@ _STATURE_PRIOR_M = 0.03
 _WIDEST_SHAPE = 2.0
 # An error of a joint weighs as much as this turn of an alignment, which is what anatomists leave open.
 _POLISH_NOISE_M = 0.01
-_POLISH_PRIOR = np.radians(7.0)
+_POLISH_PRIOR = np.radians(14.0)
 _POLISH_FRAMES = 150
-# Where the soles are flat has been measured; joints say nothing about hands and heads.
-_UNPOLISHED = frozenset({"left_ankle", "right_ankle", "left_foot", "right_foot", "left_wrist", "right_wrist", "head"})
+# Where the soles are flat has been measured, joints say nothing about hands and heads, and a trunk tilted for the sake
+# of shoulders that lie lower in the source would slouch.
+_UNPOLISHED = frozenset(
+    {"pelvis", "spine2", "spine3", "neck", "head"}
+    | {f"{side}_{part}" for side in ("left", "right") for part in ("ankle", "foot", "wrist")}
+)
 
 
 def fit_retargeting(
@@ -141,7 +145,7 @@ def _polish(
         error = (ours - factor(ours) * target).ravel() / (_POLISH_NOISE_M * np.sqrt(len(ours)))
         return np.concatenate((error, parameters / _POLISH_PRIOR))
 
-    solution = least_squares(residuals, np.zeros(3 * len(joints)), method="trf", max_nfev=6).x
+    solution = least_squares(residuals, np.zeros(3 * len(joints)), method="trf", max_nfev=9).x
     return apply(solution), factor(place(solution))
 
 

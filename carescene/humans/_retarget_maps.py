@@ -70,11 +70,11 @@ def _limb(source: str, bone: Axis, hinge: Axis, child: str, our_hinge: Axis) -> 
 def _bandai() -> SkeletonMap:
     # Bones lie along local x (left +x, right -x), hinges along local y; the trunk's x points up, its z forward.
     joints = {
-        "pelvis": JointAlignment("Hips", (1, 0, 0), (0, -1, 0), _UP, _LEFT),
-        "spine2": JointAlignment("Spine", (1, 0, 0), (0, 0, 1), _UP, _LEFT),
-        "spine3": JointAlignment("Chest", (1, 0, 0), (0, 0, 1), _UP, _LEFT),
-        "neck": JointAlignment("Neck", (1, 0, 0), (0, 0, 1), _UP, _LEFT),
-        "head": JointAlignment("Head", (1, 0, 0), (0, 0, 1), _UP, _LEFT),
+        "pelvis": JointAlignment("Hips", (1.0, 0.0, 0.0), (0.0, -1.0, 0.0), _UP, _LEFT),
+        "spine2": JointAlignment("Spine", (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), _UP, _LEFT),
+        "spine3": JointAlignment("Chest", (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), _UP, _LEFT),
+        "neck": JointAlignment("Neck", (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), _UP, _LEFT),
+        "head": JointAlignment("Head", (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), _UP, _LEFT),
     }
     compared = {}
     feet = []

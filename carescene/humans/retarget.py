@@ -1,9 +1,9 @@
 """Retargeting: another skeleton's motion on our body, with true rotations, twist included.
 
 For every driven joint there is one constant alignment A between the source's joint frame and ours, so that
-`world_ours(t) = world_source(t) @ A`. Nothing is solved per frame: what the source's bones do, ours do, with their
-twist. A comes from anatomy: bones lie along bones and hinges along hinges; for feet, from the frames in which the
-source stands on them.
+`world_ours(t) = world_source(t) @ A`: what the source's bones do, ours do, with their twist. A comes from anatomy: bones
+lie along bones and hinges along hinges; for feet, from the frames in which the source stands on them. Only a leg whose
+foot stands is then corrected by a degree or so, that the foot may not slide (`_retarget_feet`).
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 
 from carescene.clips.formats.source import SourceMotion, source_kinematics
+from carescene.humans._retarget_feet import plant_feet
 from carescene.humans._retarget_maps import SMPL_MAP, Axis, JointAlignment, SkeletonMap
 from carescene.humans.kinematics import forward_kinematics, local_rotations
 from carescene.humans.rotations import matrix_to_rotvec, slerp
@@ -94,6 +95,9 @@ def retarget(motion: SourceMotion, setting: Retargeting) -> RetargetedMotion:
     rest = setting.rest_joints
     our_centre = rest[[JOINT["left_hip"], JOINT["right_hip"]]].mean(axis=0) - rest[JOINT["pelvis"]]
     trans = centre - world[:, JOINT["pelvis"]] @ our_centre
+    moved = pose_from_world(world, trans, rest)
+    ankles = [motion.index(setting.skeleton.compared[f"{side}_ankle"]) for side in ("left", "right")]
+    world = plant_feet(world, moved.joints, setting.scale * positions[:, ankles], motion.times)
     return pose_from_world(world, trans, rest)
 
 

@@ -192,8 +192,8 @@ def _reroot(
     world, origin = rotations[:, 0], places[:, 0]
     while True:
         children = [index for index, joint in enumerate(joints) if joint.parent == first]
-        still = np.ptp(places[:, first], axis=0).max() < 1e-6 and np.abs(rotations[:, first] - np.eye(3)).max() < 1e-9
-        if not (still and len(children) == 1 and np.ptp(places[:, children[0]], axis=0).max() > 1e-6):
+        # A bone has one length; what moves in its parent's frame is the body, and its parent only holds the scene.
+        if len(children) != 1 or np.ptp(places[:, children[0]], axis=0).max() < 1e-6:
             break
         origin = origin + (world @ places[:, children[0], :, None])[..., 0]
         first = children[0]

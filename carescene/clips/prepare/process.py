@@ -28,7 +28,7 @@ from carescene.humans.retarget import RetargetedMotion, retarget
 FPS: Final = 20.0
 
 # Raised whenever the same recording would give other clips, so that old ones are made again.
-PREPARE_VERSION: Final = 1
+PREPARE_VERSION: Final = 2
 
 # Cycles of one or two steps are repeated to this length; shorter ones cannot be told from a single step.
 _CYCLE_S: Final = 4.0
