@@ -123,7 +123,7 @@ class Denoiser(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch person frame feature"],
-        level: Int[Tensor, "batch person token"],
+        level: Int[Tensor, "batch #person #token"],
         frame_mask: Bool[Tensor, "batch person frame"],
         text_tokens: Float[Tensor, "batch text width"],
         text_mask: Bool[Tensor, "batch text"],
@@ -133,7 +133,8 @@ class Denoiser(nn.Module):
 
         Args:
             x: noisy, normalised motion; frames a multiple of `patch`. Padded frames may hold anything finite.
-            level: noise level of each token, 0 (known) to 1000.
+            level: noise level of each token, 0 (known) to 1000; `(batch, 1, 1)` where all tokens of a clip share one,
+                which is faster.
             frame_mask: True where a frame exists.
             text_tokens, text_mask: text, see `encode_text`.
             identity: which learned identity each person wears; 0, 1, ... when left out.
@@ -146,7 +147,7 @@ class Denoiser(nn.Module):
     def denoise(
         self,
         x: Float[Tensor, "batch person frame feature"],
-        level: Int[Tensor, "batch person token"],
+        level: Int[Tensor, "batch #person #token"],
         frame_mask: Bool[Tensor, "batch person frame"],
         text: TextContext,
         identity: Int[Tensor, "batch person"] | None = None,
@@ -170,6 +171,8 @@ class Denoiser(nn.Module):
 
         # The count of frames of the longest person is the clip's length, however much padding follows.
         length = frame_mask.sum(-1).amax(-1)
+        if level[0].numel() > 1:
+            level = level.expand(batch, persons, per_person)
         condition = self.level(sinusoidal(level.flatten(1, 2), _SINUSOIDS, 1000.0).to(tokens.dtype))
         whole_clip = self.length(sinusoidal(length, _SINUSOIDS, 1000.0).to(tokens.dtype)) + text.pooled
         modulation = self.modulation(F.silu(condition + whole_clip[:, None, :]))

@@ -28,7 +28,7 @@ def rotary_angles(position: Int[Tensor, " token"], channels: int, dtype: torch.d
 
 def rotate(x: Float[Tensor, "batch token head channel"], rotary: Rotary) -> Float[Tensor, "batch token head channel"]:
     """Turn each pair of channels (i, i + half) by its token's angle, so that dot products see time differences only."""
-    cos, sin = rotary
+    cos, sin = (table.to(x.dtype) for table in rotary)  # under autocast x is bfloat16 and should stay so
     first, second = x.chunk(2, dim=-1)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
@@ -152,13 +152,13 @@ class Block(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch token dim"],
-        modulation: Float[Tensor, "batch token six_dim"],
+        modulation: Float[Tensor, "batch #token six_dim"],
         rotary: Rotary,
         visible: Bool[Tensor, "batch 1 1 token"],
         text: KeyValue | None,
         text_visible: Bool[Tensor, "batch 1 1 text"],
     ) -> Float[Tensor, "batch token dim"]:
-        """One round of mixing; `modulation` is the shared part, one vector per token."""
+        """One round of mixing; `modulation` is the shared part, one vector per token or one for all."""
         shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = (modulation + self.offset).chunk(self.CHUNKS, dim=-1)
         x = torch.addcmul(x, gate_a, self.attention(modulate(x, shift_a, scale_a), rotary, visible))
         if self.text is not None and text is not None:
@@ -168,8 +168,8 @@ class Block(nn.Module):
 
 def modulate(
     x: Float[Tensor, "batch token dim"],
-    shift: Float[Tensor, "batch token dim"],
-    scale: Float[Tensor, "batch token dim"],
+    shift: Float[Tensor, "batch #token dim"],
+    scale: Float[Tensor, "batch #token dim"],
 ) -> Float[Tensor, "batch token dim"]:
     """Layer norm without parameters, then a scale and shift that depend on the token's condition."""
     return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:]).to(shift.dtype), scale)

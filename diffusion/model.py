@@ -39,7 +39,7 @@ class LossConfig:
     joints: float = 0.25
     event: float = 0.05
     velocity: float = 5.0
-    world_velocity: float = 0.5
+    world_velocity: float = 0.2
     text_dropout: float = 0.1
     shared_level: float = 0.8
     known_tokens: float = 0.1
@@ -70,8 +70,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.denoiser.smooth and self.process.prediction != "x0":
             raise UserError(
-                f"Expected denoiser.smooth=0 with {self.process.prediction}-prediction, but got {self.denoiser.smooth}. "
-                "What the network predicts then contains white noise, which a smooth output cannot be."
+                f"Expected denoiser.smooth=0 with {self.process.prediction}-prediction, but got "
+                f"{self.denoiser.smooth}. Such outputs contain white noise, which a filter would take away."
             )
 
 
@@ -126,7 +126,7 @@ class MotionModel(nn.Module):
         x0 = torch.cat((motion[..., : events.start], motion[..., events] * known[..., None]), dim=-1)
 
         levels = self.draw_levels(*motion.shape[:3], device=motion.device, generator=generator)
-        t = expand_levels(levels, self.config.denoiser.patch)
+        t = self._frame_levels(levels, frame_mask)
         noise = torch.randn(x0.shape, dtype=x0.dtype, device=x0.device, generator=generator)
         x_t = self.process.q_sample(x0, t, noise)
         keep = _uniform((len(x0), 1), x0.device, generator) >= c.text_dropout
@@ -135,23 +135,25 @@ class MotionModel(nn.Module):
 
         target = self.process.target(x0, noise, t)
         learn = (frame_mask & (t > 0))[..., None].to(x0.dtype)
-        parts = {
-            name: self.process.simple_loss(
-                output[..., part], target[..., part], t, learn * known[..., None] if name == "event" else learn
+        # One pass over all features; their groups are told apart in the vector of results.
+        per_feature = torch.cat(
+            (
+                self.process.simple_loss(output[..., : events.start], target[..., : events.start], t, learn),
+                self.process.simple_loss(output[..., events], target[..., events], t, learn * known[..., None]),
             )
-            for name, part in GROUPS.items()
-        }
-        estimate = self.process.to_x0(output, x_t, t)
+        )
+        parts = {name: per_feature[part].mean() for name, part in GROUPS.items()}
+        error = self.process.to_x0(output, x_t, t) - x0
         weight = (self.process.loss_weight(t) * self.process.error_factor(t)).to(x0.dtype)
-        parts |= self._velocity_losses(estimate - x0, weight, learn)
+        parts |= self._velocity_losses(error[..., : events.start], weight, learn)
         loss = sum((getattr(c, name) * value for name, value in parts.items()), torch.zeros_like(parts["trans"]))
         with torch.no_grad():
-            parts["x0_error"] = _weighted_mean((estimate - x0)[..., : events.start] ** 2, learn, learn)
+            parts["x0_error"] = _weighted_mean(error[..., : events.start] ** 2, learn, learn).mean()
         return {"loss": loss, **{name: value.detach() for name, value in parts.items()}}
 
     def _velocity_losses(
         self,
-        error: Float[Tensor, "batch person frame feature"],
+        error: Float[Tensor, "batch person frame 201"],
         weight: Float[Tensor, "batch person frame 1"],
         learn: Float[Tensor, "batch person frame 1"],
     ) -> dict[str, Float[Tensor, ""]]:
@@ -164,19 +166,18 @@ class MotionModel(nn.Module):
         # Neighbours may have different levels; the noisier one limits what can be known of their difference.
         both = both * torch.minimum(weight[..., 1:, :], weight[..., :-1, :])
         step = error[..., 1:, :] - error[..., :-1, :]
-        motion_groups = {name: part for name, part in GROUPS.items() if name != "event"}
+        per_feature = _weighted_mean(step**2, both, learn)
         velocity = sum(
-            (
-                getattr(c, name) * _weighted_mean(step[..., part] ** 2, both, learn)
-                for name, part in motion_groups.items()
-            ),
-            torch.zeros_like(step[..., 0].sum()),
+            (getattr(c, name) * per_feature[part].mean() for name, part in GROUPS.items() if name != "event"),
+            torch.zeros_like(per_feature[0]),
         )
-        metres = step * self.feature_std * self.config.fps
-        joints = metres[..., GROUPS["joints"]].unflatten(-1, (MODEL_JOINTS, 3))
-        planar = joints[..., :2] + metres[..., None, :2]
-        world = (planar**2).sum(-1) + joints[..., 2] ** 2
-        return {"velocity": velocity, "world_velocity": _weighted_mean(world, both, learn)}
+        metres_per_second = self.feature_std * self.config.fps
+        joints, trans = GROUPS["joints"], GROUPS["trans"]
+        relative = (step[..., joints] * metres_per_second[joints]).unflatten(-1, (MODEL_JOINTS, 3))
+        # Heights of joints are absolute already, so only x and y of the pelvis are added.
+        shift = torch.nn.functional.pad((step[..., trans] * metres_per_second[trans])[..., :2], (0, 1))
+        world = (relative + shift[..., None, :]).flatten(-2) ** 2
+        return {"velocity": velocity, "world_velocity": 3 * _weighted_mean(world, both, learn).mean()}
 
     @torch.no_grad()
     def sample(
@@ -239,7 +240,7 @@ class MotionModel(nn.Module):
             context = self.denoiser.encode_text(text_tokens, text_mask & (config.guidance == 1))
 
             def plain(x: Tensor, levels: Tensor) -> Tensor:
-                t = expand_levels(levels, self.config.denoiser.patch)
+                t = self._frame_levels(levels, frame_mask)
                 return self.process.to_x0(self.denoiser.denoise(x, levels, frame_mask, context).to(x.dtype), x, t)
 
             return plain
@@ -251,16 +252,26 @@ class MotionModel(nn.Module):
 
         def guided(x: Tensor, levels: Tensor) -> Tensor:
             output = self.denoiser.denoise(x.repeat(2, 1, 1, 1), levels.repeat(2, 1, 1), twice_mask, both).to(x.dtype)
-            t = expand_levels(levels, self.config.denoiser.patch)
+            t = self._frame_levels(levels, frame_mask)
             conditional, unconditional = (self.process.to_x0(part, x, t) for part in output.chunk(2))
             return guide(conditional, unconditional, config.guidance, config.guidance_rescale)
 
         return guided
 
+    def _frame_levels(
+        self, levels: Int[Tensor, "batch #person #token"], frame_mask: Bool[Tensor, "batch person frame"]
+    ) -> Int[Tensor, "batch person frame"]:
+        batch, persons, frames = frame_mask.shape
+        patch = self.config.denoiser.patch
+        return expand_levels(levels.expand(batch, persons, frames // patch), patch)
+
     def draw_levels(
         self, batch: int, persons: int, frames: int, device: torch.device, generator: torch.Generator | None = None
-    ) -> Int[Tensor, "batch person token"]:
+    ) -> Int[Tensor, "batch #person #token"]:
         """Random noise levels of a training batch, see `LossConfig.shared_level` and `known_tokens`.
+
+        What kind of levels is drawn for the batch as a whole: levels shared inside each clip come as `(batch, 1, 1)`,
+        for which the network computes one modulation per clip instead of one per token.
 
         The shared levels of a batch are spread evenly over 1 .. T with a random offset (Kingma et al. 2021, VDM):
         the same distribution for each clip, less variance for the batch.
@@ -270,15 +281,14 @@ class MotionModel(nn.Module):
         offset = _uniform((1,), device, generator) + torch.arange(batch, device=device) / batch
         order = torch.argsort(_uniform((batch,), device, generator))
         shared = ((offset % 1)[order] * steps).long().clamp(max=steps - 1)[:, None, None] + 1
+        kind = _uniform((1,), device, generator).item()
+        if kind < c.shared_level:
+            return shared
         own = (_uniform((batch, persons, tokens), device, generator) * steps).long().clamp(max=steps - 1) + 1
         # How much is known differs from clip to clip: from almost nothing to almost everything.
         share = _uniform((batch, 1, 1), device, generator)
         known = _uniform((batch, persons, tokens), device, generator) < share
-        kind = _uniform((batch, 1, 1), device, generator)
-        given = torch.where(known, 0, shared.expand_as(own))
-        return torch.where(
-            kind < c.shared_level, shared, torch.where(kind < c.shared_level + c.known_tokens, given, own)
-        )
+        return torch.where(known, 0, shared) if kind < c.shared_level + c.known_tokens else own
 
     def _draw_identity(
         self, batch: int, persons: int, device: torch.device, generator: torch.Generator | None
@@ -305,6 +315,8 @@ def _uniform(shape: tuple[int, ...], device: torch.device, generator: torch.Gene
     return torch.rand(shape, device=device, generator=generator)
 
 
-def _weighted_mean(value: Tensor, weight: Float[Tensor, "*batch 1"], count: Tensor) -> Float[Tensor, ""]:
-    """Sum of weighted entries over the number of entries that count."""
-    return (value * weight).sum() / (count.sum() * value.shape[-1]).clamp(min=1)
+def _weighted_mean(
+    value: Float[Tensor, "*batch feature"], weight: Float[Tensor, "*batch2 1"], count: Float[Tensor, "*batch3 1"]
+) -> Float[Tensor, " feature"]:
+    """Sum of weighted vectors over the number of vectors that count."""
+    return (value * weight).flatten(0, -2).sum(0) / count.sum().clamp(min=1)

@@ -245,16 +245,16 @@ class DiffusionProcess(nn.Module):
         output: Float[Tensor, "*batch dim"],
         target: Float[Tensor, "*batch dim"],
         t: Int[Tensor, "*batch"],
-        mask: Float[Tensor, "*batch #dim"],
-    ) -> Float[Tensor, ""]:
-        """Weighted mean square over the entries whose mask is not 0 (Ho et al. 2020, eq. 14).
+        mask: Float[Tensor, "*batch 1"],
+    ) -> Float[Tensor, " dim"]:
+        """Weighted mean square error of each feature over the vectors whose mask is not 0 (Ho et al. 2020, eq. 14).
 
-        Known entries (t = 0) carry nothing to learn and do not count, whatever the mask says. With no entry left the
+        Known vectors (t = 0) carry nothing to learn and do not count, whatever the mask says. With none left the
         loss is 0.
         """
-        mask = (mask * (t > 0)[..., None]).expand_as(output)
-        weight = self.loss_weight(t).to(output.dtype)
-        return (weight * mask * (output - target) ** 2).sum() / mask.sum().clamp(min=1)
+        mask = mask * (t > 0)[..., None]
+        weight = mask * self.loss_weight(t).to(output.dtype)
+        return (weight * (output - target) ** 2).flatten(0, -2).sum(0) / mask.sum().clamp(min=1)
 
 
 def expand_levels(levels: Shaped[Tensor, "*batch token"], patch: int) -> Shaped[Tensor, "*batch frame"]:

@@ -184,7 +184,7 @@ def sample_chain(
     """Sample motion; tokens that are known stay what they are and are shown to the network at noise level 0.
 
     Args:
-        predict_x0: estimate of x_0 from noisy motion `(B,P,T,D)` and levels `(B,P,N)`.
+        predict_x0: estimate of x_0 from noisy motion `(B,P,T,D)` and levels `(B,P,N)`, or `(B,1,1)` if shared.
         known: values of the known tokens; anything elsewhere. Its shape is the shape of the result.
         known_tokens: True where a token is known.
         progress: called with (steps done, steps in all) after each step.
@@ -197,8 +197,10 @@ def sample_chain(
     levels = timesteps(process.steps, config.steps, config.spacing)
     x = torch.where(given, known, noise.draw(known))
     previous: tuple[Tensor, Tensor] | None = None
+    # One level for all tokens of a clip lets the network make one modulation instead of one per token.
+    mixed = bool(known_tokens.any())
     for done, (now, then) in enumerate(pairwise(levels), start=1):
-        x0 = predict_x0(x, torch.where(known_tokens, 0, now))
+        x0 = predict_x0(x, torch.where(known_tokens if mixed else known_tokens[:, :1, :1], 0, now))
         t = torch.full(known.shape[:3], now, device=known.device)
         s = torch.full_like(t, then)
         if config.name == "ddpm":

@@ -152,7 +152,7 @@ def mixture_estimate(process):
     """E[x_0 | x_t] of a mixture of three Gaussians in the plane: an exact denoiser, nothing trained."""
 
     def predict(x, levels):
-        t = levels.repeat_interleave(x.shape[2] // levels.shape[2], -1)
+        t = levels.expand(x.shape[:3])
         alpha, sigma = process.alpha(t), process.sigma(t)
         variance = (alpha * WIDTH) ** 2 + sigma**2
         offset = x[..., None, :] - alpha[..., None] * CENTRES
