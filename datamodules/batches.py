@@ -62,9 +62,10 @@ class LengthBatches(Sampler[list[Draw]]):
         rng = np.random.default_rng([self._seed, pass_number])
         width = self._batch_size * self._world_size
         order = rng.permutation(len(self._lengths))[: self.batches_per_pass * width]
+        blurred = self._lengths + rng.uniform(-_BLUR_FRAMES, _BLUR_FRAMES, len(self._lengths))
         for start in range(0, len(order), _GROUP_BATCHES * width):
             group = order[start : start + _GROUP_BATCHES * width]
-            order[start : start + _GROUP_BATCHES * width] = group[np.argsort(self._lengths[group], kind="stable")]
+            order[start : start + _GROUP_BATCHES * width] = group[np.argsort(blurred[group], kind="stable")]
         plan = order.reshape(self.batches_per_pass, width)
         return plan[rng.permutation(len(plan))]
 
@@ -90,6 +91,7 @@ class ResumableLoader(DataLoader[Any]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         numbers = self._numbers
+        numbers.start_epoch()
         for batch in super().__iter__():
             # Before the hand-over: a checkpoint made while the batch is in use already counts it.
             numbers.handed_out += 1
@@ -117,8 +119,11 @@ class _Numbers(Sampler[list[Draw]]):
     def __len__(self) -> int:
         return self.length
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def start_epoch(self) -> None:
+        """Fix where the epoch starts; apart from `__iter__`, which DataLoader calls twice when it has workers."""
         interrupted = self.resume_from is not None and self.handed_out < self.resume_from + self.length
         self.epoch_start = self.resume_from if interrupted and self.resume_from is not None else self.handed_out
         self.resume_from = None
+
+    def __iter__(self) -> Iterator[list[Draw]]:
         return (self.batches.batch(n) for n in range(self.handed_out, self.epoch_start + self.length))
