@@ -1,8 +1,9 @@
 """Clean-up of sampled motion: jitter is smoothed, standing feet are held in place, and the floor is where it should be.
 
 A diffusion model samples the path of the pelvis and the angles of the legs as separate numbers; where they disagree by
-a few millimetres per frame, feet glide. The path is corrected, never the pose: one small shift of the pelvis per frame,
-found by linear least squares.
+a few millimetres per frame, feet glide. First the path is corrected by one small shift per frame; what is left, because
+two feet can disagree, is taken up by the legs (Kovar et al. 2002, "Footskate cleanup for motion capture editing"). All
+corrections are smooth curves found by linear least squares.
 """
 
 import torch
@@ -10,13 +11,19 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from carescene.evaluation.physics import CONTACT_JOINTS, REST_HEIGHTS
-from diffusion.representation import BODY, JOINTS, ROOT, TRANS, features_to_rotations, model_joints
+from carescene.humans.rotations import matrix_to_sixd
+from carescene.humans.skeleton import MODEL_JOINTS
+from diffusion.leg_ik import move_ankles
+from diffusion.representation import BODY, JOINTS, TRANS, features_to_rotations, model_joints
 
 # Motion of people on a ward has next to nothing above 6 Hz; capture noise and sampling jitter have.
 CUTOFF_HZ = 5.0
 # A contact point stands where it is within this height of its resting place (metres) and slower than this (m/s).
 # Both are wider than the measure's own limits, because the glide that is to be removed may be fast.
 _HEIGHT, _SPEED = 0.06, 0.7
+# Weights against holding a foot, found on walks to which drift and tremor had been added: smoothness (stiffer lets feet
+# glide on, softer adds jerk), and the way back to 0 while the foot swings and while it stands.
+_STIFFNESS, _PULL_SWING, _PULL_STANCE = 0.3, 0.01, 1e-4
 
 
 def clean_up(
@@ -28,15 +35,22 @@ def clean_up(
     """
     if len(features) < 4:
         return features
-    smooth = low_pass(features[:, : BODY.stop], fps, cutoff_hz)
-    rotations = features_to_rotations(torch.cat((smooth, features[:, BODY.stop :]), dim=-1))
-    joints = model_joints(rotations, smooth[:, TRANS])
-    shift = hold_feet(joints, fps)
-    trans = smooth[:, TRANS] + shift
-    joints = joints + shift[:, None]
+    smooth = torch.cat((low_pass(features[:, : BODY.stop], fps, cutoff_hz), features[:, BODY.stop :]), dim=-1)
+    rotations, trans = features_to_rotations(smooth), smooth[:, TRANS]
+    trans = trans + hold_feet(model_joints(rotations, trans), fps)
+    joints = model_joints(rotations, trans)
+    rotations = move_ankles(rotations, joints, ankle_shift(joints, fps))
+    return _with_motion(features, rotations, trans)
+
+
+def _with_motion(
+    features: Float[Tensor, "frame 217"], rotations: Float[Tensor, "frame 24 3 3"], trans: Float[Tensor, "frame 3"]
+) -> Float[Tensor, "frame 217"]:
+    joints = model_joints(rotations, trans)
     planar = joints[..., :2] - trans[:, None, :2]
     relative = torch.cat((planar, joints[..., 2:]), dim=-1).flatten(-2)
-    return torch.cat((trans, smooth[:, ROOT.start :], relative, features[:, JOINTS.stop :]), dim=-1)
+    sixd = matrix_to_sixd(rotations[:, :MODEL_JOINTS]).flatten(-2)
+    return torch.cat((trans, sixd, relative, features[:, JOINTS.stop :]), dim=-1)
 
 
 def low_pass(signal: Float[Tensor, "frame channel"], fps: float, cutoff_hz: float) -> Float[Tensor, "frame channel"]:
@@ -77,6 +91,42 @@ def hold_feet(joints: Float[Tensor, "frame joint 3"], fps: float) -> Float[Tenso
     lift = smooth_fit(-gap, weight, stiffness=20.0, damping=0.02)
     vertical = torch.cat((lift[:1], lift))
     return torch.cat((planar, vertical), dim=-1).to(joints.dtype)
+
+
+def ankle_shift(joints: Float[Tensor, "frame joint 3"], fps: float) -> Float[Tensor, "frame 2 3"]:
+    """How far each ankle must move (metres) so that its foot stands still while it stands; 0 far from any stance.
+
+    For each foot the shift e(t) minimises, over stance intervals, |e' + drift|^2 in the plane and |e_z + gap|^2 in
+    height, plus |e''|^2 for smoothness and |e|^2, which leads it back to 0 during the swing.
+    """
+    points = joints[:, list(CONTACT_JOINTS)].double()
+    rest = points.new_tensor(REST_HEIGHTS)
+    stance = standing(points, rest, fps)
+    gap = (points[..., 2] - rest)[..., None]
+    sides = []
+    for side in (0, 1):
+        foot = [side, side + 2]
+        chosen = stance[:, foot]
+        drift = _mean_over(points[1:, foot, :2] - points[:-1, foot, :2], chosen)
+        mid_gap = _mean_over((gap[1:, foot] + gap[:-1, foot]) / 2, chosen)
+        weight = chosen.any(dim=1).to(drift.dtype)
+        sides.append(torch.cat((_return_to_zero(-drift, weight, 1), _return_to_zero(-mid_gap, weight, 0)), dim=-1))
+    return torch.stack(sides, dim=1).to(joints.dtype)
+
+
+def _return_to_zero(
+    target: Float[Tensor, "interval channel"], weight: Float[Tensor, "interval"], order: int
+) -> Float[Tensor, "frame channel"]:
+    """Smooth curve whose differences (order 1) or interval means (order 0) follow `target` where `weight` is 1."""
+    count = len(target) + 1
+    identity = torch.eye(count, dtype=target.dtype, device=target.device)
+    first, second = torch.diff(identity, dim=0), torch.diff(identity, n=2, dim=0)
+    watched = first if order == 1 else (identity[1:] + identity[:-1]) / 2
+    held = watched.T @ (weight[:, None] * watched)
+    standing_frame = torch.nn.functional.pad(weight, (0, 1)).maximum(torch.nn.functional.pad(weight, (1, 0)))
+    pull = torch.where(standing_frame > 0, _PULL_STANCE, _PULL_SWING)
+    system = held + _STIFFNESS * second.T @ second + torch.diag(pull)
+    return torch.linalg.solve(system, watched.T @ (weight[:, None] * target))
 
 
 def standing(

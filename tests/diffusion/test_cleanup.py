@@ -54,7 +54,10 @@ def test_standing_feet_come_to_the_floor(offset):
 
 def test_somebody_high_in_the_air_is_not_pulled_down():
     features = rocking(height=1.6)
-    torch.testing.assert_close(clean_up(features), features, atol=2e-3, rtol=0)
+    cleaned = clean_up(features)
+    torch.testing.assert_close(cleaned[:, :3], features[:, :3], atol=1e-4, rtol=0)
+    # Knees that the rest skeleton bends backwards by half a degree are straightened.
+    torch.testing.assert_close(cleaned, features, atol=0.02, rtol=0)
 
 
 def test_walking_on_is_not_stopped():
