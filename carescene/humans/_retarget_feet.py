@@ -12,6 +12,15 @@ _STANDING_SPEED = 0.3
 _SHORTEST_S = 0.1
 # Corrections beyond this mean that something else is wrong, in metres: they would bend the leg visibly.
 _LARGEST_M = 0.04
+# Corners of the lift are rounded within this, in metres, and it ends where the foot would leave its place visibly.
+_ROUNDING_M = 0.004
+_HIGHEST_LIFT_M = 0.08
+# Toes are flat while their joint is this low, free above, and bend by at most 60 degrees; a foot that lies on its side
+# or points up has no say (cosine of its sole's normal below which the effect fades).
+_TOES_FLAT_M = 0.04
+_TOES_FREE_M = 0.12
+_TOES_BEND = np.radians(60.0)
+_TOES_UPRIGHT = 0.4
 # A leg is not stretched to the last millimetre: knees would snap.
 _REACH = 0.998
 
@@ -20,14 +29,23 @@ def plant_feet(
     world: Float[np.ndarray, "frame 24 3 3"],
     joints: Float[np.ndarray, "frame 24 3"],
     wanted: Float[np.ndarray, "frame 2 3"],
+    depths: Float[np.ndarray, "frame 2"],
     times: Float[np.ndarray, "frame"],
 ) -> Float[np.ndarray, "frame 24 3 3"]:
-    """World rotations whose ankles move over the floor as the wanted ones (left, right) do.
+    """World rotations whose ankles move over the floor as the wanted ones (left, right) do, and whose soles stay on it.
 
     The proportions of two skeletons differ, so that copied rotations leave an ankle some centimetres off. That offset
     itself is harmless; its change while the foot stands is sliding. So within every stance of the source the offset is
-    held at its mean, and between stances it is led over smoothly. Hips and knees turn by a degree or so for it (two-bone
-    inverse kinematics in the plane the leg is in already); feet keep their world orientation.
+    held at its mean, and between stances it is led over smoothly. A foot longer than the source's would be pressed
+    through the floor when its heel lifts: such an ankle is raised by what its sole lies too deep. Hips and knees turn
+    by a few degrees for it (two-bone inverse kinematics in the plane the leg is in already); feet keep their world
+    orientation.
+
+    Args:
+        world, joints: the motion before.
+        wanted: the source's ankles times the ratio of leg lengths.
+        depths: how far the lowest point of each sole is below the floor, in metres; negative above it.
+        times: of the frames, in seconds.
     """
     world = world.copy()
     for side, name in enumerate(("left", "right")):
@@ -36,7 +54,32 @@ def plant_feet(
         correction = _correction(miss, standing(wanted[:, side], times))
         size = np.linalg.norm(correction, axis=-1, keepdims=True)
         correction = correction * np.minimum(1.0, _LARGEST_M / np.maximum(size, 1e-9))
+        too_deep = depths[:, side] - correction[:, 2] - _ROUNDING_M
+        # A hinge with a rounded corner, so that the lift has no kink in time.
+        correction[:, 2] += np.minimum(0.5 * (too_deep + np.hypot(too_deep, 1.5 * _ROUNDING_M)), _HIGHEST_LIFT_M)
         _move_ankle(world, joints, name, ankle + correction)
+    return world
+
+
+def bend_toes(
+    world: Float[np.ndarray, "frame 24 3 3"], joints: Float[np.ndarray, "frame 24 3"], floor: float
+) -> Float[np.ndarray, "frame 24 3 3"]:
+    """World rotations whose toes lie flat while the heel lifts off the floor, for sources that have no toes.
+
+    Near the floor the toes give way by as much as the foot points down, up to what toes can.
+    """
+    world = world.copy()
+    for name in ("left", "right"):
+        ankle, toe = JOINT[f"{name}_ankle"], JOINT[f"{name}_foot"]
+        # The foot's forward axis is its rest frame's z, its hinge for the toes the rest frame's x.
+        pitch = np.arcsin(np.clip(-world[:, ankle, 2, 2], -1.0, 1.0))
+        upright = np.clip(world[:, ankle, 2, 1] / _TOES_UPRIGHT, 0.0, 1.0)
+        height = joints[:, toe, 2] - floor
+        near = np.clip((_TOES_FREE_M - height) / (_TOES_FREE_M - _TOES_FLAT_M), 0.0, 1.0)
+        near = near * near * (3.0 - 2.0 * near)
+        angle = np.clip(pitch, 0.0, _TOES_BEND) * near * upright
+        turn = Rotation.from_rotvec(np.stack((-angle, 0 * angle, 0 * angle), axis=-1)).as_matrix()
+        world[:, toe] = world[:, ankle] @ turn
     return world
 
 

@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Float
 
 from carescene.clips.formats.source import SourceMotion, source_kinematics
-from carescene.humans._retarget_feet import plant_feet
+from carescene.humans._retarget_feet import bend_toes, plant_feet
 from carescene.humans._retarget_maps import SMPL_MAP, Axis, JointAlignment, SkeletonMap
+from carescene.humans.floor import Soles, sole_heights
 from carescene.humans.kinematics import forward_kinematics, local_rotations
 from carescene.humans.rotations import matrix_to_rotvec, slerp
 from carescene.humans.skeleton import JOINT, NUM_JOINTS, PARENTS
@@ -95,10 +96,31 @@ def retarget(motion: SourceMotion, setting: Retargeting) -> RetargetedMotion:
     rest = setting.rest_joints
     our_centre = rest[[JOINT["left_hip"], JOINT["right_hip"]]].mean(axis=0) - rest[JOINT["pelvis"]]
     trans = centre - world[:, JOINT["pelvis"]] @ our_centre
-    moved = pose_from_world(world, trans, rest)
-    ankles = [motion.index(setting.skeleton.compared[f"{side}_ankle"]) for side in ("left", "right")]
-    world = plant_feet(world, moved.joints, setting.scale * positions[:, ankles], motion.times)
     return pose_from_world(world, trans, rest)
+
+
+def settle_feet(
+    motion: SourceMotion, ours: RetargetedMotion, setting: Retargeting, soles: Soles, floor: float
+) -> RetargetedMotion:
+    """Let standing feet stand as still as the source's, and soles stay above the floor (`_retarget_feet`).
+
+    Args:
+        motion: the source.
+        ours: what `retarget` made of it.
+        setting: with what.
+        soles: of our body in that shape.
+        floor: height of the floor in metres, in the world of `ours`.
+    """
+    if setting.skeleton is SMPL_MAP:
+        return ours
+    positions, _ = source_kinematics(motion.parents, motion.rotations, motion.trans, motion.offsets)
+    ankles = [motion.index(setting.skeleton.compared[f"{side}_ankle"]) for side in ("left", "right")]
+    world = ours.world
+    if "left_foot" not in setting.alignments:
+        world = bend_toes(world, ours.joints, floor)
+    depths = floor - sole_heights(ours.joints, world, soles)
+    world = plant_feet(world, ours.joints, setting.scale * positions[:, ankles], depths, motion.times)
+    return pose_from_world(world, ours.trans, setting.rest_joints)
 
 
 def pose_from_world(

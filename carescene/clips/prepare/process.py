@@ -23,12 +23,12 @@ from carescene.clips.prepare.windows import SHORTEST_S
 from carescene.clips.resample import resample_motion
 from carescene.errors import UserError
 from carescene.humans.floor import estimate_floor, stance_heights
-from carescene.humans.retarget import RetargetedMotion, retarget
+from carescene.humans.retarget import RetargetedMotion, retarget, settle_feet
 
 FPS: Final = 20.0
 
 # Raised whenever the same recording would give other clips, so that old ones are made again.
-PREPARE_VERSION: Final = 2
+PREPARE_VERSION: Final = 3
 
 # Cycles of one or two steps are repeated to this length; shorter ones cannot be told from a single step.
 _CYCLE_S: Final = 4.0
@@ -99,9 +99,10 @@ def prepare_take(take: Take, setting: BodySetting, out: Path) -> TakeRecord:
         )
     motion = resample_motion(motion, FPS)
     ours = retarget(motion, setting.retargeting)
-    fidelity = measure_fidelity(motion, ours, setting.retargeting, FPS)
     heights = stance_heights(ours.joints, ours.world, setting.soles, FPS)
     floor, own = estimate_floor(heights, FPS, setting.floor)
+    ours = settle_feet(motion, ours, setting.retargeting, setting.soles, floor)
+    fidelity = measure_fidelity(motion, ours, setting.retargeting, FPS)
     ours = _lower(ours, floor)
     clips = _clips(take, ours, setting.retargeting.betas)
     for clip in clips:
