@@ -31,7 +31,7 @@ class DenoiserConfig:
         hidden: channels inside the feed-forward network.
         text_every: every n-th block reads the text, the first one included.
         max_persons: persons that can be told apart in one clip.
-        smooth: order of the binomial filter over frames at the output (0: none, 2: weights 1 2 1, 4: 1 4 6 4 1). The
+        smooth: order of the binomial filter over frames at the output (0: none, 2: weights 1 2 1, 4: 1 4 6 4 1, ...). The
             network then emits control points of a spline, so that the seams between tokens and the jitter of a
             half-trained network are smooth from the start. Only for x0-prediction: eps and v are white by nature.
     """
@@ -45,7 +45,7 @@ class DenoiserConfig:
     hidden: int = 512
     text_every: int = 2
     max_persons: int = 8
-    smooth: int = 2
+    smooth: int = 6
 
     def __post_init__(self) -> None:
         if self.smooth < 0 or self.smooth % 2:
