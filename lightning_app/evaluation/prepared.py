@@ -53,21 +53,21 @@ def clip_joints(clip: Clip) -> Tensor:
     return positions[:, :MODEL_JOINTS]
 
 
-def labelled(clips: Sequence[Clip]) -> list[LabelledMotion]:
-    """Joints and action class of each clip that has an action.
+def labelled(clips: Sequence[Clip], by: str = "action") -> list[LabelledMotion]:
+    """Joints and class of each clip that has the attribute `by`; actions are merged where an onlooker would.
 
     Raises:
-        UserError: when no clip has one.
+        UserError: when no clip has the attribute.
     """
     motions = [
-        LabelledMotion(clip_joints(clip), action_class(clip.attributes))
+        LabelledMotion(clip_joints(clip), action_class(clip.attributes) if by == "action" else clip.attributes[by])
         for clip in clips
-        if "action" in clip.attributes
+        if by in clip.attributes
     ]
     if not motions:
         raise UserError(
-            "Expected clips with an `action` attribute, but none has one. Steering is measured by action; prepare data "
-            "that names actions, such as the Bandai-Namco archive."
+            f"Expected clips with an attribute '{by}', but none has one. Prepare data that names it, such as the "
+            "Bandai-Namco archive, or measure another attribute."
         )
     return motions
 

@@ -24,21 +24,21 @@ REAL_BOUND: Final = 0.95
 GENERATED_BOUND: Final = 0.85
 
 # Fewer training clips than this teach nothing about a class; its clips are left out of training and judgement.
-MIN_CLIPS: Final = 12
+MIN_CLIPS: Final = 8
 
 
-def get_recogniser(data: Path, path: Path, config: RecogniserConfig) -> ActionRecogniser:
-    """The recogniser of a data folder: read from `path`, or trained on its training split and written there.
+def get_recogniser(data: Path, path: Path, config: RecogniserConfig, by: str = "action") -> ActionRecogniser:
+    """The recogniser of one attribute: read from `path`, or trained on the data's training split and written there.
 
     The epoch is chosen on the validation split; the test split is not touched.
 
     Raises:
         UserError: a damaged file, or one trained on other data.
     """
-    fingerprint = _fingerprint(data)
+    fingerprint = f"{by}:{_fingerprint(data)}"
     if path.is_file():
         return _read(path, fingerprint)
-    train, val = labelled(load_split(data, "train")), labelled(load_split(data, "val"))
+    train, val = labelled(load_split(data, "train"), by), labelled(load_split(data, "val"), by)
     counts = Counter(motion.label for motion in train)
     kept = {name for name, count in counts.items() if count >= min(MIN_CLIPS, max(counts.values()))}
     train = [motion for motion in train if motion.label in kept]
@@ -81,64 +81,62 @@ def judge(model: ActionRecogniser, motions: Sequence[LabelledMotion]) -> dict[st
 def report_steering(
     out: Path, model: ActionRecogniser, real: Sequence[Clip], generated: Sequence[Clip], settings: dict[str, Any]
 ) -> str:
-    """Write steering.json, steering.md and their pictures, and return the one line that sums them up."""
-    scores = {"real": judge(model, labelled(real)), "generated": judge(model, labelled(generated))}
-    passed = scores["real"]["accuracy"] >= REAL_BOUND and scores["generated"]["accuracy"] >= GENERATED_BOUND
-    write_report(
-        out,
-        "steering",
-        {"settings": settings, "classes": list(model.classes), **scores, "passed": passed},
-        _markdown(model, scores, settings),
-    )
-    shown = [name for name in model.classes if scores["generated"]["per_class"][name]["clips"]]
-    bar_chart(
-        out / "steering.png",
-        "Recognised as asked",
-        {side: [scores[side]["per_class"][name]["accuracy"] or 0.0 for name in shown] for side in scores},
-        shown,
-        "share of clips",
-    )
+    """Write steering.json, steering.md and their pictures, and return the one line that sums them up.
+
+    For another attribute than the action, files are called steering_<attribute>, and nothing is passed or failed.
+    """
+    by = str(settings["by"])
+    name = "steering" if by == "action" else f"steering_{by}"
+    scores = {"real": judge(model, labelled(real, by)), "generated": judge(model, labelled(generated, by))}
+    bounds = dict(zip(scores, (REAL_BOUND, GENERATED_BOUND), strict=True)) if by == "action" else {}
+    passed = all(scores[side]["accuracy"] >= bound for side, bound in bounds.items()) if bounds else None
+    numbers = {"settings": settings, "classes": list(model.classes), **scores, "passed": passed}
+    write_report(out, name, numbers, _markdown(model, scores, bounds, settings))
+    _draw(out, name, by, model.classes, scores)
+    parts = [
+        f"{result['accuracy']:.1%} of {result['clips']} {side} clips"
+        + (f" (bound {bounds[side]:.0%})" if bounds else "")
+        for side, result in scores.items()
+    ]
+    verdict = "" if passed is None else ": passed" if passed else ": not passed"
+    return f"{by} recognised in {' and '.join(parts)}{verdict}; wrote {out / name}.md"
+
+
+def _draw(out: Path, name: str, by: str, classes: Sequence[str], scores: dict[str, Any]) -> None:
+    shown = [label for label in classes if scores["generated"]["per_class"][label]["clips"]]
+    if shown:
+        shares = {side: [one["per_class"][label]["accuracy"] or 0.0 for label in shown] for side, one in scores.items()}
+        bar_chart(out / f"{name}.png", f"{by} recognised as asked", shares, shown, "share of clips")
     for side, result in scores.items():
-        confusion_chart(
-            out / f"steering_confusion_{side}.png",
-            f"{side} clips: true class by row",
-            model.classes,
-            result["confusion"],
-        )
-    return (
-        f"recognised {scores['generated']['accuracy']:.1%} of {scores['generated']['clips']} generated clips (bound "
-        f"{GENERATED_BOUND:.0%}) and {scores['real']['accuracy']:.1%} of {scores['real']['clips']} real ones (bound "
-        f"{REAL_BOUND:.0%}): {'passed' if passed else 'not passed'}; wrote {out / 'steering.md'}"
-    )
+        title = f"{side} clips: true class by row"
+        confusion_chart(out / f"{name}_confusion_{side}.png", title, classes, result["confusion"])
 
 
-def _markdown(model: ActionRecogniser, scores: dict[str, Any], settings: dict[str, Any]) -> str:
+def _markdown(
+    model: ActionRecogniser, scores: dict[str, Any], bounds: dict[str, float], settings: dict[str, Any]
+) -> str:
     overview = [
         [
             side,
-            r["clips"],
-            f"{r['accuracy']:.1%}",
-            f"{r['interval'][0]:.1%} to {r['interval'][1]:.1%}",
-            f"{r['class_mean']:.1%}",
-            r["left_out"],
-            f"{bound:.0%}",
+            result["clips"],
+            f"{result['accuracy']:.1%}",
+            f"{result['interval'][0]:.1%} to {result['interval'][1]:.1%}",
+            f"{result['class_mean']:.1%}",
+            result["left_out"],
+            f"{bounds[side]:.0%}" if bounds else None,
         ]
-        for (side, r), bound in zip(scores.items(), (REAL_BOUND, GENERATED_BOUND), strict=True)
+        for side, result in scores.items()
     ]
-    rows = [
-        [name]
-        + [
-            value
-            for side in scores
-            for value in (scores[side]["per_class"][name]["clips"], scores[side]["per_class"][name]["accuracy"])
-        ]
-        for name in model.classes
-    ]
+    rows = []
+    for label in model.classes:
+        sides = [result["per_class"][label] for result in scores.values()]
+        rows.append([label, *(side[key] for side in sides for key in ("clips", "accuracy"))])
     header = ["set", "clips", "recognised", "95 % interval", "mean over classes", "left out", "bound"]
     confusions = "".join(_confusions(side, model.classes, scores[side]["confusion"]) for side in scores)
     return (
-        "# Steering: are generated clips recognised as what their captions ask for?\n\n"
-        f"Recogniser trained on the real training split, epoch chosen on val. Split judged: {settings['split']}.\n\n"
+        f"# Steering: is the {settings['by']} of generated clips what their captions ask for?\n\n"
+        f"Recogniser trained on the real training split, epoch chosen on val. Split judged: {settings['split']}. "
+        f"Left out: clips of classes with fewer than {MIN_CLIPS} training clips.\n\n"
         + markdown_table(header, overview)
         + "\n"
         + markdown_table(["class", "real clips", "recognised", "generated clips", "recognised"], rows)
@@ -179,7 +177,7 @@ def _read(path: Path, fingerprint: str) -> ActionRecogniser:
         ) from error
     if metadata.get("data") != fingerprint:
         raise UserError(
-            f"Expected the recogniser in '{path}' to be trained on this data folder, but it was trained on another "
-            "or an older one. Delete the file (it is trained again then) or choose another --recogniser."
+            f"Expected the recogniser in '{path}' to be trained on this data folder and attribute, but it was "
+            "trained on others. Delete the file (it is trained again then) or choose another --recogniser."
         )
     return model

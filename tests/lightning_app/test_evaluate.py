@@ -10,7 +10,7 @@ import torch
 
 from carescene.clips import Clip, Source, load_clip, save_clip
 from carescene.humans import matrix_to_rotvec, rotation_about
-from diffusion import DenoiserConfig, ModelConfig, MotionModel
+from diffusion import FEATURES, DenoiserConfig, ModelConfig, MotionModel, Normaliser, encode_motion
 from diffusion.checkpoint import save_checkpoint
 from lightning_app.evaluation.diversity import plan_groups
 from lightning_app.evaluation.prepared import clip_joints, load_split
@@ -64,7 +64,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    model = MotionModel(ModelConfig(denoiser=DenoiserConfig(dim=32, depth=2, heads=2, hidden=32)))
+    clip = walker("typical", "walk", 30, 0.0)
+    features = encode_motion(*(torch.from_numpy(array[0]) for array in (clip.poses, clip.trans, clip.frame_label)))
+    # Around a standing person, as a trained model's statistics would be: its noise is a twitching person.
+    normaliser = Normaliser(features.mean(0), torch.full((FEATURES,), 0.05))
+    config = ModelConfig(denoiser=DenoiserConfig(dim=32, depth=2, heads=2, hidden=32))
+    model = MotionModel(config, normaliser)
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     save_checkpoint(model, path)
     return path
@@ -95,8 +100,10 @@ def test_every_measure_reports(data: Path, checkpoint: Path, tmp_path: Path, cap
     assert {path: path.stat().st_mtime_ns for path in (out / "samples").glob("*.npz")} == made
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
+    assert evaluate("steering", data, checkpoint, out, "--num", "7", "--by", "style", *epochs) == 0
     for line, name in zip(lines, ("steering", "physics", "diversity", "steps"), strict=True):
-        assert "passed; wrote" in line
+        assert "passed" in line
+        assert f"wrote {out / name}.md" in line
         numbers = json.loads((out / f"{name}.json").read_text())
         assert numbers["passed"] in (True, False)
         assert (out / f"{name}.md").read_text().startswith("# ")
@@ -109,6 +116,7 @@ def test_every_measure_reports(data: Path, checkpoint: Path, tmp_path: Path, cap
     steering = json.loads((out / "steering.json").read_text())
     assert steering["generated"]["clips"] == 7
     assert sum(map(sum, steering["real"]["confusion"])) == 6
+    assert (out / "steering_style.json").is_file()
     steps = json.loads((out / "steps.json").read_text())
     assert set(steps["rows"]) == {"1", "2"}
     assert all(row["seconds_batch_16"] > 0 for row in steps["rows"].values())
