@@ -37,10 +37,11 @@ def contact_sheet(strips: list[Strip], *, columns: int = 8, tile_width: int = 19
     if not strips or any(len(strip.frames) == 0 for strip in strips):
         raise UserError(f"Expected at least one clip with frames, but got {[len(strip.frames) for strip in strips]}.")
     gap = max(4, tile_width // 32)
-    title, small = ImageFont.load_default(max(12, tile_width // 12)), ImageFont.load_default(max(10, tile_width // 16))
-    line = round(title.size * 1.35)
+    letters = max(12, tile_width // 12)
+    title, small = ImageFont.load_default(letters), ImageFont.load_default(max(10, tile_width // 16))
+    line = round(letters * 1.35)
     sheet_width = gap + columns * (tile_width + gap)
-    per_line = max(8, int((sheet_width - 2 * gap) / (0.52 * title.size)))
+    per_line = max(8, int((sheet_width - 2 * gap) / (0.52 * letters)))
     captions = [textwrap.wrap(" ".join(strip.caption.split()), per_line) for strip in strips]
     tile_heights = [round(tile_width * strip.frames.shape[1] / strip.frames.shape[2]) for strip in strips]
     tops = np.cumsum(

@@ -96,7 +96,7 @@ def cast_shadow(
     lit = np.ones((rows, columns), dtype=np.float32)
     lit[occupied] = lamp_visible(cells[occupied], raycaster, lamp_samples(lighting, _LAMP_RAYS), threads=threads)
     return ShadowMap(
-        corner=corner, lit=ndimage.gaussian_filter(lit, 0.7), contact=_contact(vertices, corner, lit.shape)
+        corner=corner, lit=ndimage.gaussian_filter(lit, 0.7), contact=_contact(vertices, corner, (rows, columns))
     )
 
 
@@ -107,7 +107,7 @@ def lamp_visible(
     rays = np.empty((len(points), len(directions), 6), dtype=np.float32)
     rays[..., :3] = points[:, None]
     rays[..., 3:] = directions
-    hidden = raycaster.test_occlusions(_tensor(rays.reshape(-1, 6)), nthreads=threads).numpy()
+    hidden = raycaster.test_occlusions(to_open3d(rays.reshape(-1, 6)), nthreads=threads).numpy()
     return 1 - hidden.reshape(len(points), len(directions)).mean(axis=1, dtype=np.float32)
 
 
@@ -155,7 +155,9 @@ def _contact(
     return 1 - 0.6 * blurred
 
 
-def _tensor(rays: np.ndarray) -> Any:
+def to_open3d(array: np.ndarray) -> Any:
+    """The array as open3d's tensor; open3d is imported here, so that only drawing waits for it."""
     import open3d.core
 
-    return open3d.core.Tensor(rays)
+    # Its stubs name another numpy's arrays.
+    return open3d.core.Tensor(array)  # pyright: ignore[reportCallIssue, reportArgumentType]

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from carescene.rendering.camera import Camera
 from carescene.rendering.clothing import Outfit, garment_of
-from carescene.rendering.floor import lamp_visible
+from carescene.rendering.floor import lamp_visible, to_open3d
 from carescene.rendering.lighting import Lighting, lamp_samples, shade
 
 _SELF_SHADOW_RAYS = 3
@@ -97,20 +97,18 @@ def make_raycaster(vertices: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarra
 
     scene = open3d.t.geometry.RaycastingScene(nthreads=1)
     scene.add_triangles(
-        open3d.core.Tensor(np.ascontiguousarray(vertices, dtype=np.float32)),
-        open3d.core.Tensor(np.ascontiguousarray(faces, dtype=np.uint32)),
+        to_open3d(np.ascontiguousarray(vertices, dtype=np.float32)),
+        to_open3d(np.ascontiguousarray(faces, dtype=np.uint32)),
     )
     return scene
 
 
 def cast(raycaster: Any, camera: Camera, pixels: Float[np.ndarray, "ray 2"], *, threads: int = 1) -> Hits:
     """Send one ray through each pixel position; what is under the floor counts as hidden by it."""
-    import open3d
-
     rays = np.empty((len(pixels), 6), dtype=np.float32)
     rays[:, :3] = camera.eye
     rays[:, 3:] = camera.directions(pixels)
-    answer = raycaster.cast_rays(open3d.core.Tensor(rays), nthreads=threads)
+    answer = raycaster.cast_rays(to_open3d(rays), nthreads=threads)
     distance = answer["t_hit"].numpy()
     found = np.isfinite(distance)
     found[found] = camera.eye[2] + distance[found] * rays[found, 5] > -_FLOOR_SLACK
