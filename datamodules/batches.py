@@ -9,6 +9,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 # Clips are sorted by length inside groups of this many batches: enough to keep padding low (a few percent), few
 # enough that the company a clip keeps still changes from pass to pass.
 _GROUP_BATCHES: Final = 16
+# Clips of one recorded series have one length; half a second of noise on the lengths mixes series and actions.
+_BLUR_FRAMES: Final = 10.0
 
 
 class Draw(NamedTuple):
