@@ -21,7 +21,7 @@ _SMOOTHNESS: Final = {"skin": 0.0, "hair": 0.3, "shirt": 0.6, "trousers": 0.6, "
 
 # Linear-light red, green, blue. One outfit per person of a clip; with more persons than outfits they repeat.
 _OUTFITS: Final = (
-    {"shirt": (0.085, 0.185, 0.42), "trousers": (0.105, 0.11, 0.13), "shoes": (0.17, 0.125, 0.10)},
+    {"shirt": (0.085, 0.185, 0.42), "trousers": (0.125, 0.13, 0.15), "shoes": (0.035, 0.032, 0.035)},
     {"shirt": (0.10, 0.34, 0.30), "trousers": (0.32, 0.31, 0.29), "shoes": (0.42, 0.42, 0.41)},
     {"shirt": (0.45, 0.17, 0.10), "trousers": (0.07, 0.10, 0.19), "shoes": (0.10, 0.09, 0.08)},
     {"shirt": (0.42, 0.32, 0.12), "trousers": (0.16, 0.12, 0.09), "shoes": (0.22, 0.20, 0.19)},

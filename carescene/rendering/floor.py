@@ -16,7 +16,7 @@ _HAZE = np.array([0.60, 0.63, 0.66])
 _LINE_WIDTH = 0.014
 # Edge of a shadow cell in metres: a quarter of a foot's width.
 _CELL = 0.025
-_LAMP_RAYS = 10
+_LAMP_RAYS = 8
 # Skin closer to the floor than this (metres) darkens it by contact.
 _CONTACT_REACH = 0.10
 
@@ -63,7 +63,7 @@ def draw_floor(camera: Camera, lighting: Lighting, samples: int = 3) -> Floor:
     line = (to_line < _LINE_WIDTH / 2)[..., None]
     albedo = np.where(line, _LINE, _FLOOR).reshape(-1, 3)
     up, whole = np.broadcast_to([0.0, 0.0, 1.0], albedo.shape), np.ones(len(albedo))
-    # The lamp falls off gently around the middle of the picture: a pool of light, and no bright far floor.
+    # Far floor fades into haze, so that the horizon is soft and the grid does not flicker there.
     haze = np.where(np.isnan(distance), 1.0, 1 - np.exp(-((np.nan_to_num(distance) / 16.0) ** 2)))[..., None]
 
     def picture(lit: float) -> np.ndarray:
