@@ -96,7 +96,7 @@ def cast_shadow(
     lit = np.ones((rows, columns), dtype=np.float32)
     lit[occupied] = lamp_visible(cells[occupied], raycaster, lamp_samples(lighting, _LAMP_RAYS), threads=threads)
     return ShadowMap(
-        corner=corner, lit=ndimage.gaussian_filter(lit, 0.7), contact=_contact(vertices, corner, (rows, columns))
+        corner=corner, lit=ndimage.gaussian_filter(lit, 1.1), contact=_contact(vertices, corner, (rows, columns))
     )
 
 
