@@ -139,7 +139,7 @@ def test_both_forms_of_attention_agree():
     torch.testing.assert_close(fused, plain.detach())
 
 
-@pytest.mark.parametrize("order", [2, 4])
+@pytest.mark.parametrize("order", [2, 4, 6])
 def test_smoothing_keeps_constants_and_removes_alternation(order):
     mask = torch.tensor([[[True] * 9 + [False] * 3]])
     matrix = smoothing_matrix(mask, order)[0, 0]
@@ -149,6 +149,11 @@ def test_smoothing_keeps_constants_and_removes_alternation(order):
     assert (matrix @ alternating)[inner].abs().max() < 1e-6
     straight = torch.arange(12.0)
     torch.testing.assert_close((matrix @ straight)[inner], straight[inner])
+
+
+def test_smoothing_of_a_clip_shorter_than_the_filter():
+    matrix = smoothing_matrix(torch.ones(1, 1, 2, dtype=torch.bool), 6)[0, 0]
+    torch.testing.assert_close(matrix, torch.tensor([[20.0, 15], [15, 20]]) / 35)
 
 
 def test_gradients():
