@@ -1,5 +1,7 @@
 """Standing feet: small leg corrections that let a foot stand as still on our body as it does on the source's."""
 
+import itertools
+
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial.transform import Rotation
@@ -107,7 +109,7 @@ def _correction(miss: Float[np.ndarray, "frame 3"], stance: Bool[np.ndarray, "fr
         correction[start:end] = part.mean(axis=0) - part
         # All stances share one floor, so heights are held at the take's level instead of each stance's own.
         correction[start:end, 2] = np.median(miss[stance, 2]) - part[:, 2]
-    for (_, left), (right, _) in zip(runs, runs[1:], strict=False):
+    for (_, left), (right, _) in itertools.pairwise(runs):
         blend = 0.5 - 0.5 * np.cos(np.pi * np.arange(1, right - left + 1) / (right - left + 1))
         correction[left:right] = correction[left - 1] + blend[:, None] * (correction[right] - correction[left - 1])
     if runs:

@@ -1,4 +1,4 @@
-"""The constants of a retargeting, measured on some takes of a source skeleton: body shape, scale, frames of the feet."""
+"""The constants of a retargeting, measured on some takes of a source skeleton: shape, scale, alignments."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

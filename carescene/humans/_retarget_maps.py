@@ -148,7 +148,6 @@ def _amp() -> SkeletonMap:
     )
 
 
-
 # SMPL's rotations are ours; see `retarget`.
 SMPL_MAP: Final = SkeletonMap("smpl", {}, {}, (), {name: name for name in JOINT_NAMES}, ())
 

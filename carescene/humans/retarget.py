@@ -1,9 +1,9 @@
 """Retargeting: another skeleton's motion on our body, with true rotations, twist included.
 
 For every driven joint there is one constant alignment A between the source's joint frame and ours, so that
-`world_ours(t) = world_source(t) @ A`: what the source's bones do, ours do, with their twist. A comes from anatomy: bones
-lie along bones and hinges along hinges; for feet, from the frames in which the source stands on them. Only a leg whose
-foot stands is then corrected by a degree or so, that the foot may not slide (`_retarget_feet`).
+`world_ours(t) = world_source(t) @ A`: what the source's bones do, ours do, with their twist. A comes from anatomy:
+bones lie along bones and hinges along hinges; for feet, from the frames in which the source stands on them. Legs are
+then corrected by some degrees, that standing feet do not slide and soles stay on the floor (`_retarget_feet`).
 """
 
 from dataclasses import dataclass

@@ -13,7 +13,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--source", type=str, required=True, help="folder with BVH, DeepMimic, SAMP/CIRCLE, AMASS files or zips of them"
     )
-    parser.add_argument("--out", type=str, required=True, help="folder for clips, splits and report; continued if it exists")
+    parser.add_argument(
+        "--out", type=str, required=True, help="folder for clips, splits and report; continued if it exists"
+    )
     parser.add_argument("--workers", type=int, default=None, help="processes (default: one per core)")
     parser.add_argument(
         "--datasets", type=str, nargs="+", default=list(DATASETS), help=f"which of {', '.join(DATASETS)} to import"

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from carescene.clips.formats.samp_circle import open_npz, read_array
+from carescene.clips.formats._npz import open_npz, read_array
 from carescene.clips.formats.source import SourceMotion
 from carescene.errors import UserError
 from carescene.humans.skeleton import JOINT_NAMES, PARENTS

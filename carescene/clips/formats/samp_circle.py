@@ -1,40 +1,13 @@
 """The npz archive of SAMP and CIRCLE takes on the AMP humanoid, as UniHSI published them."""
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from carescene.clips.formats._npz import open_npz, read_array
 from carescene.clips.formats.source import SourceMotion
 from carescene.errors import UserError
-
-
-def open_npz(path: Path) -> np.lib.npyio.NpzFile:
-    """Open an npz archive without pickle; a truncated or foreign file is a user error."""
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"Expected an npz archive in {path.name}, but it cannot be read ({error}). "
-            "It is truncated or not an npz file; copy it again."
-        ) from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise UserError(f"Expected an npz archive in {path.name}, but it holds one bare array. Save it with np.savez.")
-    return archive
-
-
-def read_array(archive: np.lib.npyio.NpzFile, key: str, name: str) -> np.ndarray:
-    """One array of an npz archive; missing, damaged and pickled ones are user errors."""
-    if key not in archive.files:
-        raise UserError(f"Expected the array {key!r} in {name}, but it is not there. The file has another layout.")
-    try:
-        return archive[key]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(
-            f"Expected the array {key!r} in {name}, but it cannot be read ({error}). The file is damaged; copy it again."
-        ) from error
 
 
 def list_samp_circle(path: Path) -> list[str]:

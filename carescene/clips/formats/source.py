@@ -72,7 +72,7 @@ def source_kinematics(
     offsets: Float[np.ndarray, "joint 3"],
 ) -> tuple[Float[np.ndarray, "frame joint 3"], Float[np.ndarray, "frame joint 3 3"]]:
     """Joint positions in the world (metres) and world rotations of any skeleton whose parents come first."""
-    positions = np.empty(rotations.shape[:2] + (3,))
+    positions = np.empty((*rotations.shape[:2], 3))
     world = np.empty(rotations.shape)
     for joint, parent in enumerate(parents):
         if parent < 0:

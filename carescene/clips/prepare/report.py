@@ -79,9 +79,9 @@ def _markdown(content: Mapping[str, Any]) -> str:
     lines = [
         "# Prepared motion capture",
         "",
-        "Joint error: mean distance of joints that mean the same point of the body, relative to the middle of the hips,",
-        "after one uniform scale per recorded body. Stance speed: mean horizontal speed of ankles while the source's",
-        "foot stands (source times leg-length ratio).",
+        "Joint error: mean distance of joints that mean the same point of the body, relative to the middle of the",
+        "hips, after one uniform scale per recorded body. Stance speed: mean horizontal speed of ankles while the",
+        "source's foot stands (source times leg-length ratio).",
         "",
         "| data set | takes | clips | minutes | joint error cm | stance cm/s source | ours | ratio | own floor |",
         "|---|---|---|---|---|---|---|---|---|",

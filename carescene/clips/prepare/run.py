@@ -45,7 +45,8 @@ def prepare_mocap(
     """Import every recording below `source` as clips at 20 fps into `out`.
 
     Writes `clips/`, `splits/{train,val,test}.txt`, `report.md`, `report.json` and `manifest.json`. Recordings that are
-    there already from the same source are passed over; damaged ones are collected in the report.
+    there already from the same source are passed over; damaged ones are collected in the report. Splits and report
+    speak of the recordings of this call; clips of other data sets that lie in `out` are left alone.
 
     Args:
         source: folder with BVH files, DeepMimic texts, SAMP/CIRCLE or AMASS npz files, or zip archives of them.
@@ -227,4 +228,3 @@ def _write_manifest(records: Sequence[TakeRecord], rejects: Sequence[tuple[str, 
     digest = hashlib.blake2b(json.dumps(manifest["takes"], sort_keys=True).encode(), digest_size=16).hexdigest()
     text = json.dumps({"data_hash": digest} | manifest, indent=1) + "\n"
     write_atomically(out / "manifest.json", lambda file: file.write(text.encode()))
-
