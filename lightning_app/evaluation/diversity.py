@@ -1,5 +1,6 @@
 """Variety of generated clips for one caption beside real clips of the same label, and nearness to training clips."""
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import Tensor
 from carescene import UserError
 from carescene.clips import Clip
 from carescene.clips.prepare.splits import take_group
+from carescene.clips.takes import has_timeline
 from carescene.evaluation import Neighbours, in_place, mean_pairwise_distance, nearest_neighbours
 from carescene.evaluation.plots import bar_chart, histogram
 from lightning_app.evaluation.prepared import clip_joints
@@ -32,7 +34,8 @@ def label_of(clip: Clip) -> str:
 def plan_groups(clips: Sequence[Clip], groups: int, size: int, seed: int) -> tuple[dict[str, list[Clip]], list[Prompt]]:
     """Labels to compare, `size` real clips of each, and the prompts: one caption per label, at those clips' lengths.
 
-    Labels of different actions come first, so that not all of them are walks.
+    Labels of different actions come first, so that not all of them are walks. Takes with a timeline are left out:
+    their captions tell the course of one window, so that clips of one label are not clips of one caption.
 
     Raises:
         UserError: when no label has two clips with captions.
@@ -40,7 +43,8 @@ def plan_groups(clips: Sequence[Clip], groups: int, size: int, seed: int) -> tup
     rng = random.Random(seed)
     by_label: dict[str, list[Clip]] = {}
     for clip in clips:
-        if clip.text and "action" in clip.attributes:
+        told = clip.source is not None and has_timeline(clip.source.original_id)
+        if clip.text and "action" in clip.attributes and not told:
             by_label.setdefault(label_of(clip), []).append(clip)
     large = {label: group for label, group in sorted(by_label.items()) if len(group) >= size}
     if not large:
@@ -117,8 +121,9 @@ def report_diversity(
     settings: dict[str, Any],
 ) -> str:
     """Write diversity.json, diversity.md and their pictures, and return the one line that sums them up."""
+    # The geometric mean: labels count alike, whether they walk metres or wave, and half as much offsets twice as much.
     overall = {
-        name: sum(row[name]["generated"] for row in spreads) / max(sum(row[name]["real"] for row in spreads), 1e-9)
+        name: math.exp(sum(math.log(max(row[name]["ratio"], 1e-3)) for row in spreads) / len(spreads))
         for name in _VIEWS
     }
     within = sum(BOUNDS[0] <= row["motion"]["ratio"] <= BOUNDS[1] for row in spreads)
@@ -210,7 +215,8 @@ def _markdown(numbers: dict[str, Any]) -> str:
         "# Variety, and nearness to the training clips\n\n"
         "Spread: mean distance per joint between pairs of clips of one label, moved to the same start and direction "
         "and resampled to the same length; generated clips come from ONE caption of that label.\n\n"
-        f"Ratio over all labels: {numbers['ratio']['motion']:.2f} (in place: {numbers['ratio']['posture']:.2f}); "
+        f"Geometric mean of the ratios: {numbers['ratio']['motion']:.2f} "
+        f"(in place: {numbers['ratio']['posture']:.2f}); "
         f"{numbers['labels_within_bounds']} of {len(rows)} labels within {BOUNDS[0]} to {BOUNDS[1]}.\n\n"
         + markdown_table(header, rows)
         + "\n## Distance to the nearest training clip, cm per joint\n\n"
