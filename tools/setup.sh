@@ -4,7 +4,7 @@
 set -eu
 
 # Open3D's wheel loads these from the system.
-libraries="libusb-1.0.so.0:libusb-1.0-0 libGL.so.1:libgl1 libEGL.so.1:libegl1 libX11.so.6:libx11-6"
+libraries="libusb-1.0.so.0:libusb-1.0-0 libudev.so.1:libudev1 libGL.so.1:libgl1 libEGL.so.1:libegl1 libX11.so.6:libx11-6 libidn2.so.0:libidn2-0"
 
 missing=""
 for entry in $libraries; do
