@@ -45,13 +45,13 @@ def add_arguments(parser: ArgumentParser) -> None:
             measure.add_argument("--groups", type=int, default=12, help="labels to compare")
             measure.add_argument("--group_size", type=int, default=8, help="real and generated clips per label")
             measure.add_argument(
-                "--train_sample", type=int, default=150, help="training clips whose own nearest neighbour is looked up"
+                "--train_sample", type=int, default=300, help="training clips whose own nearest neighbour is looked up"
             )
         if name == "steps":
             measure.add_argument(
                 "--step_counts", type=list[int], default=[5, 10, 20, 50, 1000], help="numbers of steps to compare"
             )
-            measure.set_defaults(num=32)  # 1000 steps of 300 clips would take half an hour
+            measure.set_defaults(num=48)  # 1000 steps for every clip of a split would take hours
         measures.add_subcommand(name, measure, help=text)
 
 
@@ -68,7 +68,9 @@ def _add_common(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--split", type=str, default="test", help="split of real clips; choose models on val, report test once"
     )
-    parser.add_argument("--num", type=int, default=150, help="clips to generate")
+    parser.add_argument(
+        "--num", type=int | None, default=None, help="clips to generate (default: one for each real clip)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="chooses captions and noise")
     parser.add_argument(
         "--sampler",
@@ -94,7 +96,7 @@ def run(args: Namespace) -> str:
 
     options = args[args.measure]
     for name in ("batch", "num"):
-        if options[name] < 1:
+        if options[name] is not None and options[name] < 1:
             raise UserError(f"Expected --{name} to be 1 or more, but got {options[name]}.")
     use_threads(options.threads)
     return {"steering": _steering, "physics": _physics, "diversity": _diversity, "steps": _steps}[args.measure](options)

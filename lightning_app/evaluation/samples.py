@@ -33,18 +33,19 @@ class Prompt:
 MakeClips = Callable[[list[str], list[int], list[int]], list[Clip]]
 
 
-def plan_prompts(clips: Sequence[Clip], num: int, seed: int) -> list[Prompt]:
+def plan_prompts(clips: Sequence[Clip], num: int | None, seed: int) -> list[Prompt]:
     """Draw `num` prompts from real clips: every clip once before any twice, one of its captions each time.
 
+    With None, every clip once: generated and real clips then have the same mixture of actions and lengths.
+
     Raises:
-        UserError: when `num` is not positive or no clip has a caption.
+        UserError: when no clip has a caption.
     """
-    if num < 1:
-        raise UserError(f"Expected --num to be 1 or more, but got {num}.")
     usable = [clip for clip in clips if clip.text]
     if not usable:
         raise UserError("Expected clips with captions to generate from, but none has one. Prepare the data again.")
     rng = random.Random(seed)
+    num = len(usable) if num is None else num
     prompts: list[Prompt] = []
     while len(prompts) < num:
         turn = len(prompts) // len(usable)
