@@ -1,12 +1,16 @@
 """`lightning fit|validate|test|predict`: LightningCLI on the motion diffusion model."""
 
 import sys
+import warnings
+from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
+from callbacks import WriteClips
+from callbacks.averaged import log_folder
 from carescene.errors import UserError
 from datamodules.mocap import MocapDataModule
 from lightning_app.module import DiffusionModule
@@ -16,7 +20,7 @@ class FitCLI(LightningCLI):
     """LightningCLI whose mistakes in the input come out as `UserError`, and whose config has each fact once."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Let the data follow the model's patch length and the run's seed."""
+        """Let the data follow the model's patch length."""
         parser.link_arguments("model.denoiser.patch", "data.patch")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
@@ -25,10 +29,16 @@ class FitCLI(LightningCLI):
             self.config = parser.parse_args(args)
         except ArgumentError as error:
             raise UserError(_one_sentence(error)) from error
+        checkpoint = self.config[self.config.subcommand].get("ckpt_path")
+        if checkpoint and checkpoint not in ("best", "last", "hpc") and not Path(checkpoint).is_file():
+            raise UserError(
+                f"Expected a checkpoint at '{checkpoint}', but there is no such file. Check the path, or give `last` "
+                "for the last checkpoint of this config."
+            )
 
 
 def main(argv: list[str]) -> None:
-    """Run `fit`, `validate`, `test` or `predict`.
+    """Run `fit`, `validate`, `test` or `predict`, and say in one line what was written where.
 
     Raises:
         UserError: for unknown keys, values of the wrong kind, missing files, and what the parts refuse.
@@ -36,21 +46,37 @@ def main(argv: list[str]) -> None:
     # Comments are half of what a printed config is for.
     arguments = ["--print_config=comments" if argument == "--print_config" else argument for argument in argv]
     try:
-        FitCLI(
-            DiffusionModule,
-            MocapDataModule,
-            args=arguments,
-            auto_configure_optimizers=False,
-            # The module stores its own hyper-parameters, as plain values.
-            load_from_checkpoint_support=False,
-            save_config_kwargs={"overwrite": True},
-            seed_everything_default=0,
-            # Our batches are already split between processes.
-            trainer_defaults={"use_distributed_sampler": False},
-            parser_kwargs={"prog": "lightning", **_without_exit("fit", "validate", "test", "predict")},
-        )
-    except (MisconfigurationException, FileNotFoundError) as error:
+        with warnings.catch_warnings():
+            # Lightning 2.6 on newer torch; the user can do nothing about it.
+            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`", category=FutureWarning)
+            cli = FitCLI(
+                DiffusionModule,
+                MocapDataModule,
+                args=arguments,
+                auto_configure_optimizers=False,
+                # The module stores its own hyper-parameters, as plain values.
+                load_from_checkpoint_support=False,
+                save_config_kwargs={"overwrite": True},
+                seed_everything_default=0,
+                # Our batches are already split between processes.
+                trainer_defaults={"use_distributed_sampler": False, "callbacks": [WriteClips()]},
+                parser_kwargs=_without_exit("fit", "validate", "test", "predict"),
+            )
+    except (MisconfigurationException, FileNotFoundError, PermissionError) as error:
         raise UserError(_one_sentence(error)) from error
+    if cli.trainer.is_global_zero:
+        sys.stdout.write(f"{_summary(cli)}\n")
+
+
+def _summary(cli: FitCLI) -> str:
+    folder = log_folder(cli.trainer)
+    if cli.subcommand == "fit":
+        best = cli.trainer.checkpoint_callback
+        where = f", checkpoints in {best.dirpath}" if best is not None and getattr(best, "dirpath", None) else ""
+        return f"trained to step {cli.trainer.global_step}: log in {folder}{where}"
+    if cli.subcommand == "predict":
+        return f"clips of the test captions written to {folder / 'predictions'}"
+    return f"{cli.subcommand}: measures above, log in {folder}"
 
 
 def _without_exit(*commands: str) -> dict[str, Any]:

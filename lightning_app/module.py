@@ -1,6 +1,7 @@
 """The motion diffusion model as a LightningModule: optimiser, schedule, logging; the mathematics is in `diffusion`."""
 
 import math
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final, Literal
@@ -10,10 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from carescene.clips import Clip
 from carescene.errors import UserError
 from diffusion.denoiser import DenoiserConfig
+from diffusion.generator import MotionGenerator
 from diffusion.model import LossConfig, ModelConfig, MotionModel
 from diffusion.process import ProcessConfig
+from diffusion.text import load_text_encoder
 
 Schedule = Literal["cosine", "constant"]
 
@@ -83,6 +87,7 @@ class DiffusionModule(pl.LightningModule):
         self._learning_rate, self._weight_decay, self._betas = learning_rate, weight_decay, betas
         self._schedule, self._warmup_steps, self._total_steps = schedule, warmup_steps, total_steps
         self._final_ratio, self._compile, self._seed = final_ratio, compile, seed
+        self._generator: MotionGenerator | None = None
         self.data_hash: str | None = None
 
     def setup(self, stage: str) -> None:
@@ -91,7 +96,7 @@ class DiffusionModule(pl.LightningModule):
         Raises:
             UserError: if the text features do not have the width that the network expects.
         """
-        data: Any = getattr(self.trainer, "datamodule", None)
+        data = self._data
         if stage == "fit" and data is not None:
             expected = self.model.config.denoiser.text_dim
             if data.text_width != expected:
@@ -104,6 +109,10 @@ class DiffusionModule(pl.LightningModule):
             self.data_hash = data.data_hash
         if self._compile:
             self.model.denoiser.compile(dynamic=True)
+
+    @property
+    def _data(self) -> Any:
+        return getattr(self.trainer, "datamodule", None)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Loss of one batch; its randomness depends on seed, epoch, batch and rank, so a resumed run repeats it."""
@@ -120,6 +129,18 @@ class DiffusionModule(pl.LightningModule):
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Loss on the test split, with fixed noise as in validation."""
         self._evaluate("test", batch, batch_idx)
+
+    def on_predict_start(self) -> None:
+        """Make the generator that turns captions into clips."""
+        encoder = load_text_encoder(str(getattr(self._data, "text_encoder", "minilm")))
+        self._generator = MotionGenerator(self.model, encoder)
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> list[Clip]:
+        """One generated clip for each clip of the batch: same caption, length and id, seeded by the id."""
+        assert self._generator is not None
+        frames = [int(count) for count in batch["frame_mask"][:, 0].sum(-1)]
+        seeds = [zlib.crc32(clip_id.encode()) for clip_id in batch["id"]]
+        return self._generator.generate(batch["caption"], frames, seeds, ids=batch["id"], batch_size=len(frames))
 
     def _evaluate(self, name: str, batch: dict[str, Any], batch_idx: int) -> None:
         generator = torch.Generator(self.device).manual_seed(_mix(self._seed, batch_idx, self.global_rank))
@@ -148,13 +169,20 @@ class DiffusionModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _run_length(self) -> int:
-        steps = self.trainer.estimated_stepping_batches
-        if not math.isfinite(steps):
+        """Steps of the run. Lightning's own estimate would make the data loader before its state is restored."""
+        trainer: Any = self.trainer
+        steps = trainer.max_steps
+        if steps < 0 and trainer.max_epochs > 0 and self._data is not None:
+            batches = len(self._data.train_dataloader())
+            limit = trainer.limit_train_batches
+            batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+            steps = trainer.max_epochs * math.ceil(batches / trainer.accumulate_grad_batches)
+        if steps < 0:
             raise UserError(
                 "Expected a run of known length for the cosine schedule, but got an endless one. Set "
                 "trainer.max_steps, model.total_steps, or model.schedule=constant."
             )
-        return int(steps)
+        return steps
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note what the weights were trained on."""
