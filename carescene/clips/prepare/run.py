@@ -19,6 +19,7 @@ from carescene.clips.formats.source import SourceMotion
 from carescene.clips.prepare.calibrate import BodyFunctions, BodySetting, calibrate
 from carescene.clips.prepare.process import FPS, PREPARE_VERSION, TakeRecord, prepare_take
 from carescene.clips.prepare.report import write_report
+from carescene.clips.prepare.settings_file import load_setting, save_setting, settings_path
 from carescene.clips.prepare.splits import SPLITS, SplitItem, make_splits
 from carescene.clips.prepare.takes import DATASETS, Take, find_takes, read_take
 from carescene.errors import UserError
@@ -67,7 +68,7 @@ def prepare_mocap(
             "DeepMimic texts, SAMP/CIRCLE or AMASS npz, or zip archives of them."
         )
     _check_writable(out)
-    settings, unfit = _calibrate_all(takes, progress)
+    settings, unfit = _calibrate_all(takes, out, progress)
     rejects += [(take.id, unfit[body_key(take)]) for take in takes if body_key(take) in unfit]
     records: list[TakeRecord] = []
     todo = [take for take in takes if body_key(take) in settings]
@@ -130,36 +131,52 @@ def _body_functions() -> BodyFunctions:
     return BodyFunctions(rest_joints, soles)
 
 
-def _calibrate_all(takes: Sequence[Take], progress: bool) -> tuple[dict[str, BodySetting], dict[str, str]]:
+def _calibrate_all(takes: Sequence[Take], out: Path, progress: bool) -> tuple[dict[str, BodySetting], dict[str, str]]:
     """Constants of every recorded body, and reasons for those that have none."""
     by_body: dict[str, list[Take]] = defaultdict(list)
     for take in takes:
         by_body[body_key(take)].append(take)
     body = _body_functions()
+    # Another body model needs other constants.
+    model = hashlib.blake2b(np.round(body.rest_joints(np.full(10, 0.5)), 5).tobytes(), digest_size=6).hexdigest()
+    version = f"{PREPARE_VERSION} {model}"
     settings: dict[str, BodySetting] = {}
     unfit: dict[str, str] = {}
     for key in tqdm(sorted(by_body), desc="calibrate", unit="body", disable=not progress):
-        motions: list[SourceMotion] = []
-        reason = ""
-        members = sorted(by_body[key], key=lambda take: hashlib.blake2b(take.id.encode()).digest())
-        for take in members:
-            if len(motions) == _CALIBRATION_TAKES:
-                break
-            try:
-                motion, _ = read_take(take)
-            except UserError as error:
-                reason = str(error)
-                continue
-            if motion.times[-1] >= 0.5:
-                motions.append(motion)
+        path = settings_path(out, key)
+        known = load_setting(path, version)
+        if known is not None:
+            settings[key] = known
+            continue
         try:
-            if motions:
-                settings[key] = calibrate(motions, FPS, body)
-            else:
-                unfit[key] = reason or "Expected a take of at least half a second, but got none."
+            settings[key] = calibrate(_sample_motions(by_body[key]), FPS, body)
+            save_setting(settings[key], path, version)
         except UserError as error:
             unfit[key] = str(error)
     return settings, unfit
+
+
+def _sample_motions(takes: Sequence[Take]) -> list[SourceMotion]:
+    """Readable takes of one body, drawn by a hash of their names.
+
+    Raises:
+        UserError: none of the takes can be read, or all are shorter than half a second.
+    """
+    motions: list[SourceMotion] = []
+    reason = UserError("Expected a take of at least half a second, but got none. Leave the folder out.")
+    for take in sorted(takes, key=lambda take: hashlib.blake2b(take.id.encode()).digest()):
+        try:
+            motion, _ = read_take(take)
+        except UserError as error:
+            reason = error
+            continue
+        if motion.times[-1] >= 0.5:
+            motions.append(motion)
+        if len(motions) == _CALIBRATION_TAKES:
+            break
+    if not motions:
+        raise reason
+    return motions
 
 
 # Set once in every worker process: settings are the same for all takes and would else be sent with each.

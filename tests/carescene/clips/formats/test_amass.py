@@ -58,5 +58,5 @@ def test_damage(tmp_path: Path) -> None:
     bad[3, 7] = np.inf
     with pytest.raises(UserError, match="frame 3"):
         read_amass(save(tmp_path / "b.npz", poses=bad))
-    with pytest.raises(UserError, match="root positions.*frame 1"):
+    with pytest.raises(UserError, match=r"root positions.*frame 1"):
         read_amass(save(tmp_path / "c.npz", trans=np.array([[0.0] * 3, [np.nan] * 3, [0.0] * 3, [0.0] * 3])))

@@ -72,7 +72,8 @@ def test_a_root_that_only_holds_the_scene_is_dropped(turn: int) -> None:
     inner, motion_part = body.split("MOTION")
     frames = [f"0 0 {k} 0 {turn} 0 {row}" for k, row in enumerate(motion_part.strip().splitlines()[2:])]
     text = (
-        "HIERARCHY\nROOT Scene\n{\nOFFSET 0 0 0\nCHANNELS 6 Xposition Yposition Zposition Zrotation Yrotation Xrotation\n"
+        "HIERARCHY\nROOT Scene\n{\nOFFSET 0 0 0\n"
+        "CHANNELS 6 Xposition Yposition Zposition Zrotation Yrotation Xrotation\n"
         f"JOINT{inner}}}\nMOTION\nFrames: 3\nFrame Time: 0.05\n" + "\n".join(frames)
     )
     plain, held = read_bvh(simple(), "plain"), read_bvh(text, "held")

@@ -52,7 +52,7 @@ def test_damage(tmp_path: Path) -> None:
     broken[2, 1, 0] = np.nan
     with pytest.raises(UserError, match="frame 2"):
         read_samp_circle(save(tmp_path / "nan.npz", **{"sit/local_quat_xyzw": broken}), "sit")
-    with pytest.raises(UserError, match="sit/root_translation_m.*not there"):
+    with pytest.raises(UserError, match=r"sit/root_translation_m.*not there"):
         read_samp_circle(save(tmp_path / "less.npz", **{"sit/root_translation_m": None}), "sit")
     with pytest.raises(UserError, match="shape"):
         read_samp_circle(save(tmp_path / "shape.npz", **{"sit/root_translation_m": np.zeros((3, 3))}), "sit")

@@ -39,17 +39,17 @@ def test_kinematics_agree_with_those_of_the_body() -> None:
 def test_names_the_first_frame_that_is_not_finite(field: str) -> None:
     values = getattr(two_joints(), field).copy()
     values[1:] = np.nan
-    with pytest.raises(UserError, match="take.*frame 1"):
+    with pytest.raises(UserError, match=r"take.*frame 1"):
         two_joints(**{field: values})
 
 
 def test_refuses_single_frames_and_times_that_stand_still() -> None:
     with pytest.raises(UserError, match="at least 2 frames"):
         two_joints(rotations=np.tile(np.eye(3), (1, 2, 1, 1)), trans=np.zeros((1, 3)), times=np.zeros(1))
-    with pytest.raises(UserError, match="increasing.*frame 2"):
+    with pytest.raises(UserError, match=r"increasing.*frame 2"):
         two_joints(times=np.array([0.0, 0.1, 0.1]))
 
 
 def test_an_unknown_joint_is_told_with_the_known_ones() -> None:
-    with pytest.raises(UserError, match="'foot'.*hips, knee"):
+    with pytest.raises(UserError, match=r"'foot'.*hips, knee"):
         two_joints().index("foot")
