@@ -41,6 +41,11 @@ class AtValidation(Callback):
     def act(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """What to do."""
 
+    @property
+    def state_key(self) -> str:
+        """Name of the state in checkpoints, so that several callbacks of one kind can keep theirs apart."""
+        return self._generate_state_key(every=self._every)
+
     def state_dict(self) -> dict[str, int]:
         """How many validations there were, so that a resumed run keeps the rhythm."""
         return {"validations": self._validations}

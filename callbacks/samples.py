@@ -59,6 +59,11 @@ class SampleVideos(AtValidation):
         self._size, self._fps, self._workers = size, fps, workers
         self._sampler = SamplerConfig(steps=steps, guidance=guidance)
 
+    @property
+    def state_key(self) -> str:
+        """Name of the state in checkpoints; other prompts may be drawn at another rhythm."""
+        return self._generate_state_key(every=self._every, prompts=self._prompts)
+
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Fail before training rather than at the first validation.
 

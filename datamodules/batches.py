@@ -14,10 +14,11 @@ _BLUR_FRAMES: Final = 10.0
 
 
 class Draw(NamedTuple):
-    """One use of a clip: the number of the pass over the data, and the clip's index."""
+    """One use of a clip: the number of the pass over the data, the clip's index, and the number of the batch."""
 
     pass_number: int
     index: int
+    batch_number: int = 0
 
 
 class LengthBatches(Sampler[list[Draw]]):
@@ -57,7 +58,8 @@ class LengthBatches(Sampler[list[Draw]]):
         pass_number, position = divmod(number, self.batches_per_pass)
         if self._plan_of is None or self._plan_of[0] != pass_number:
             self._plan_of = (pass_number, self._plan(pass_number))
-        return [Draw(pass_number, int(index)) for index in self._plan_of[1][position, self._rank :: self._world_size]]
+        chosen = self._plan_of[1][position, self._rank :: self._world_size]
+        return [Draw(pass_number, int(index), number) for index in chosen]
 
     def _plan(self, pass_number: int) -> np.ndarray:
         """Clip indices of one pass, `(batch, clip)` over all ranks."""

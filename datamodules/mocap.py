@@ -17,13 +17,14 @@ from diffusion.normaliser import Normaliser
 
 
 class Item(NamedTuple):
-    """One training example: features `(frame, 217)`, labels `(frame,)`, token features, caption and clip id."""
+    """One example: features `(frame, 217)`, labels `(frame,)`, token features, caption, clip id, batch number."""
 
     motion: np.ndarray
     label: np.ndarray
     text: np.ndarray
     caption: str
     id: str
+    number: int
 
 
 class MotionSequences(Dataset[Item]):
@@ -49,7 +50,7 @@ class MotionSequences(Dataset[Item]):
         return len(self.sequences)
 
     def __getitem__(self, draw: Draw | int) -> Item:
-        pass_number, index = draw if isinstance(draw, Draw) else Draw(0, draw)
+        pass_number, index, number = draw if isinstance(draw, Draw) else Draw(0, draw)
         rng = np.random.default_rng([self._seed, pass_number, index])
         # Drawn in any case, so that one option does not change the other choices.
         flip, pick, cut = rng.random(3)
@@ -57,9 +58,9 @@ class MotionSequences(Dataset[Item]):
         sequence = copy if copy is not None and flip < 0.5 else self.sequences[index]
         caption = sequence.captions[int(pick * len(sequence.captions))]
         skip = int(cut * (max(0, min(self._trim, sequence.frames - self._shortest)) + 1))
-        return self._item(sequence, caption, skip)
+        return self._item(sequence, caption, skip, number)
 
-    def _item(self, sequence: Sequence, caption: int, skip: int) -> Item:
+    def _item(self, sequence: Sequence, caption: int, skip: int, number: int) -> Item:
         rows = slice(sequence.start + skip, sequence.start + sequence.frames)
         text = self._pack.captions[caption]
         motion = np.array(self._pack.motion[rows])
@@ -67,7 +68,7 @@ class MotionSequences(Dataset[Item]):
             # The first frame defines the frame of reference.
             motion = canonicalise_features(torch.from_numpy(motion)).numpy()
         tokens = np.array(self._pack.text[text.start : text.start + text.tokens])
-        return Item(motion, np.array(self._pack.label[rows]), tokens, text.text, sequence.id)
+        return Item(motion, np.array(self._pack.label[rows]), tokens, text.text, sequence.id, number)
 
 
 class Collate:
@@ -75,7 +76,7 @@ class Collate:
 
     A dict: `motion (clip, 1, frame, 217)` normalised, zero where padded; `frame_mask` and `event_known`
     `(clip, 1, frame)` bool; `text_tokens (clip, token, channel)` and `text_mask (clip, token)` bool, zero and false
-    where padded; `caption` and `id` lists.
+    where padded; `caption` and `id` lists; `number` of the batch, counted from the start of training.
     """
 
     def __init__(self, normaliser: Normaliser, patch: int) -> None:
@@ -95,6 +96,7 @@ class Collate:
             "text_mask": _mask([len(item.text) for item in items], tokens),
             "caption": [item.caption for item in items],
             "id": [item.id for item in items],
+            "number": items[0].number,
         }
 
 

@@ -54,9 +54,14 @@ def run(folder: Path, data_dir: Path, callbacks: list[pl.Callback], **options: A
 class Peek(AtValidation):
     """Notes the first weight at each call."""
 
-    def __init__(self, every: int = 1) -> None:
+    def __init__(self, every: int = 1, name: str = "peek") -> None:
         super().__init__(every)
+        self.name = name
         self.seen: dict[int, torch.Tensor] = {}
+
+    @property
+    def state_key(self) -> str:
+        return f"{self.name}-{super().state_key}"
 
     def act(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.seen[trainer.global_step] = next(pl_module.parameters()).detach().clone()
@@ -70,7 +75,7 @@ def test_acts_at_every_nth_validation_and_not_at_the_sanity_check(prepared_folde
 
 
 def test_sees_averaged_weights_before_and_after_the_averaging_callback(prepared_folder: Path, tmp_path: Path) -> None:
-    before, after = Peek(), Peek()
+    before, after = Peek(name="before"), Peek(name="after")
     averaging = EMAWeightAveraging(decay=0.9, use_buffers=False)
     _, model = run(tmp_path, prepared_folder, [before, averaging, after])
     assert all(torch.equal(before.seen[step], after.seen[step]) for step in (2, 4, 6))
@@ -101,16 +106,18 @@ def test_exports_a_model_that_loads(prepared_folder: Path, tmp_path: Path) -> No
     assert json.loads((folder / "model.json").read_text())["config"]["denoiser"]["dim"] == 32
 
 
-def draw_squares(clip: Clip, *, width: int, height: int, fps: float, workers: int) -> np.ndarray:
-    """Stands in for the renderer: one grey picture per shown frame."""
+def draw_stripes(clip: Clip, *, width: int, height: int, fps: float, workers: int) -> np.ndarray:
+    """Stands in for the renderer: stripes that move, one picture per shown frame."""
     count = round(clip.seconds * fps)
-    return np.broadcast_to(np.linspace(0, 255, count, dtype=np.uint8)[:, None, None, None], (count, height, width, 3))
+    row = np.linspace(0, 255, width, dtype=np.uint8)
+    rows = np.stack([np.roll(row, frame) for frame in range(count)])
+    return np.broadcast_to(rows[:, None, :, None], (count, height, width, 3))
 
 
 def test_writes_videos_and_animated_images(
     prepared_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("callbacks.samples.render_clip", draw_squares)
+    monkeypatch.setattr("callbacks.samples.render_clip", draw_stripes)
     callback = SampleVideos(["a person walks", "a man sits"], seconds=1.0, size=32, steps=2)
     trainer, _ = run(tmp_path, prepared_folder, [callback], val_check_interval=3)
     folder = Path(str(trainer.log_dir))
@@ -143,7 +150,7 @@ def test_draws_people(prepared_folder: Path, tmp_path: Path) -> None:
 def test_drawing_does_not_change_training(
     prepared_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("callbacks.samples.render_clip", draw_squares)
+    monkeypatch.setattr("callbacks.samples.render_clip", draw_stripes)
     _, plain = run(tmp_path, prepared_folder, [])
     _, drawn = run(tmp_path, prepared_folder, [SampleVideos(["a person walks"], seconds=1.0, size=32, steps=2)])
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), drawn.parameters(), strict=True))
