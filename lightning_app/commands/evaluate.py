@@ -40,7 +40,9 @@ def add_arguments(parser: ArgumentParser) -> None:
                 help="training passes of the recogniser; 15 are enough for 3,000 clips",
             )
         if name == "steering":
-            measure.add_argument("--by", type=str, default="action", help="attribute to recognise: action, age, pace")
+            measure.add_argument(
+                "--by", type=str, default="class", help="what to recognise: class (of action), action, style, age, pace"
+            )
         if name == "diversity":
             measure.add_argument("--groups", type=int, default=12, help="labels to compare")
             measure.add_argument("--group_size", type=int, default=8, help="real and generated clips per label")
@@ -51,7 +53,7 @@ def add_arguments(parser: ArgumentParser) -> None:
             measure.add_argument(
                 "--step_counts", type=list[int], default=[5, 10, 20, 50, 1000], help="numbers of steps to compare"
             )
-            measure.set_defaults(num=48)  # 1000 steps for every clip of a split would take hours
+            measure.set_defaults(num=24)  # 1000 steps for every clip of a split would take hours
         measures.add_subcommand(name, measure, help=text)
 
 
@@ -153,7 +155,7 @@ def _steps(options: Namespace) -> str:
     prompts = plan_prompts(real, options.num, options.seed)
     default = job.settings["steps"]
     counts = sorted({*options.step_counts, default})
-    times = time_table({steps: partial(job.maker, steps) for steps in counts})
+    times = time_table(job.maker, counts)
     rows = {}
     for steps in counts:
         folder = job.folder.with_name(f"{job.folder.name}_{steps}_steps")
@@ -212,7 +214,7 @@ class _Job:
 
         return make
 
-    def recogniser(self, by: str = "action") -> Any:
+    def recogniser(self, by: str = "class") -> Any:
         """The recogniser of an attribute of the data, trained when its file is missing."""
         from carescene.evaluation import RecogniserConfig
         from lightning_app.evaluation.steering import get_recogniser

@@ -53,20 +53,26 @@ def clip_joints(clip: Clip) -> Tensor:
     return positions[:, :MODEL_JOINTS]
 
 
-def labelled(clips: Sequence[Clip], by: str = "action") -> list[LabelledMotion]:
-    """Joints and class of each clip that has the attribute `by`; actions are merged where an onlooker would.
+def labelled(clips: Sequence[Clip], by: str = "class") -> list[LabelledMotion]:
+    """Joints and label of each clip that has one.
+
+    Args:
+        clips: one person each.
+        by: `class`, the action as an onlooker names it (see `action_class`), or any attribute of the clips: `action`
+            (as the recording is named, nothing merged), `style`, `age`, `pace` ...
 
     Raises:
         UserError: when no clip has the attribute.
     """
+    needed = "action" if by == "class" else by
     motions = [
-        LabelledMotion(clip_joints(clip), action_class(clip.attributes) if by == "action" else clip.attributes[by])
+        LabelledMotion(clip_joints(clip), action_class(clip.attributes) if by == "class" else clip.attributes[by])
         for clip in clips
-        if by in clip.attributes
+        if needed in clip.attributes
     ]
     if not motions:
         raise UserError(
-            f"Expected clips with an attribute '{by}', but none has one. Prepare data that names it, such as the "
+            f"Expected clips with an attribute '{needed}', but none has one. Prepare data that names it, such as the "
             "Bandai-Namco archive, or measure another attribute."
         )
     return motions

@@ -27,7 +27,7 @@ GENERATED_BOUND: Final = 0.85
 MIN_CLIPS: Final = 8
 
 
-def get_recogniser(data: Path, path: Path, config: RecogniserConfig, by: str = "action") -> ActionRecogniser:
+def get_recogniser(data: Path, path: Path, config: RecogniserConfig, by: str = "class") -> ActionRecogniser:
     """The recogniser of one attribute: read from `path`, or trained on the data's training split and written there.
 
     The epoch is chosen on the validation split; the test split is not touched.
@@ -83,12 +83,12 @@ def report_steering(
 ) -> str:
     """Write steering.json, steering.md and their pictures, and return the one line that sums them up.
 
-    For another attribute than the action, files are called steering_<attribute>, and nothing is passed or failed.
+    For anything but the class of action, files are called steering_<attribute>, and nothing is passed or failed.
     """
     by = str(settings["by"])
-    name = "steering" if by == "action" else f"steering_{by}"
+    name = "steering" if by == "class" else f"steering_{by}"
     scores = {"real": judge(model, labelled(real, by)), "generated": judge(model, labelled(generated, by))}
-    bounds = dict(zip(scores, (REAL_BOUND, GENERATED_BOUND), strict=True)) if by == "action" else {}
+    bounds = dict(zip(scores, (REAL_BOUND, GENERATED_BOUND), strict=True)) if by == "class" else {}
     passed = all(scores[side]["accuracy"] >= bound for side, bound in bounds.items()) if bounds else None
     numbers = {"settings": settings, "classes": list(model.classes), **scores, "passed": passed}
     write_report(out, name, numbers, _markdown(model, scores, bounds, settings))

@@ -25,31 +25,35 @@ TIMED_BATCHES: Final = (1, 16)
 # The default sampler's bound for one 5-s clip on two cores.
 SECONDS_BOUND: Final = 0.6
 
-# Runs of more steps than this take minutes; one repetition is accurate enough there.
-_LONG: Final = 100
+# Time grows in proportion to the steps: longer runs are timed with this many and scaled.
+LONGEST_TIMED: Final = 100
 
 
-def seconds_per_clip(maker: MakeClips, steps: int, batch: int, repeats: int = 3) -> float:
-    """Seconds for one of `batch` 5-s clips made at once: the median of some runs after a first short one."""
+def seconds_per_clip(maker: MakeClips, batch: int, repeats: int = 3) -> float:
+    """Seconds for one of `batch` 5-s clips made at once: the median of some runs after a first one.
+
+    The first run, which does not count, fills caches (text features, memory).
+    """
     captions = ["a man walks forward and turns left"] * batch
     times = []
-    for number in range(1 if steps > _LONG else repeats + 1):
+    for number in range(repeats + 1):
         start = time.perf_counter()
         maker(captions, [TIMED_FRAMES] * batch, list(range(number * batch, (number + 1) * batch)))
         times.append(time.perf_counter() - start)
-    # The first run also fills caches (text features, memory); it counts only where it is the only one.
-    return statistics.median(times[1:] or times) / batch
+    return statistics.median(times[1:]) / batch
 
 
-def time_table(makers: Mapping[int, Callable[[], MakeClips]]) -> dict[int, dict[str, float]]:
-    """Seconds per clip for each number of steps, alone and in a batch."""
+def time_table(make: Callable[[int], MakeClips], counts: Sequence[int]) -> dict[int, dict[str, float]]:
+    """Seconds per clip for each number of steps, alone and in a batch; `make(steps)` loads a generator."""
     table: dict[int, dict[str, float]] = {}
-    with tqdm(total=len(makers) * len(TIMED_BATCHES), desc="time", unit="run") as bar:
-        for steps, make in makers.items():
-            maker = make()
+    with tqdm(total=len(counts) * len(TIMED_BATCHES), desc="time", unit="run") as bar:
+        for steps in counts:
+            timed = min(steps, LONGEST_TIMED)
+            maker = make(timed)
             table[steps] = {}
             for batch in TIMED_BATCHES:
-                table[steps][f"seconds_batch_{batch}"] = seconds_per_clip(maker, steps, batch)
+                repeats = 3 if steps < LONGEST_TIMED else 1
+                table[steps][f"seconds_batch_{batch}"] = seconds_per_clip(maker, batch, repeats) * steps / timed
                 bar.update()
     return table
 
@@ -112,6 +116,7 @@ def _markdown(rows: Mapping[int, Mapping[str, float]], real: Mapping[str, float]
         "# Quality and time against sampling steps\n\n"
         f"{settings['num']} clips per row from the same captions (split {settings['split']}), sampler "
         f"{settings['sampler']}, guidance {settings['guidance']}; times on {numbers['threads']} CPU threads with both "
-        f"guidance passes, decoding included. Default: {numbers['default_steps']} steps.\n\n"
-        + markdown_table(header, [*body, last])
+        f"guidance passes, decoding and clean-up included; times over {LONGEST_TIMED} steps are scaled "
+        f"from {LONGEST_TIMED}. "
+        f"Default: {numbers['default_steps']} steps.\n\n" + markdown_table(header, [*body, last])
     )
