@@ -32,7 +32,7 @@ class ExportModel(AtValidation):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the final weights; by now weight averaging has put its average into the model."""
-        if trainer.is_global_zero and not trainer.fast_dev_run:
+        if trainer.is_global_zero and not getattr(trainer, "fast_dev_run", False):
             self._write(trainer, pl_module)
 
     def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -7,7 +7,7 @@ import lightning.pytorch as pl
 import numpy as np
 from jaxtyping import UInt8
 from lightning.pytorch.loggers import TensorBoardLogger
-from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue] (made by protobuf)
 
 from callbacks.averaged import AtValidation, log_folder, motion_model, text_encoder_name
 from carescene.errors import UserError

@@ -21,8 +21,12 @@ class LossConfig:
     is the true conditional mean, whatever the weights.
 
     Attributes:
-        trans, root, body, joints, event: weight of the mean squared error of each group of features. The 3 numbers of
-            the path count as much as rotations and joints together with their 198 would leave them 1 % otherwise.
+        trans: weight of the mean squared error of the path. The groups have weights of their own, because the 3 numbers
+            of the path would otherwise count 1 % beside the 198 of rotations and joints.
+        root: weight of the mean squared error of the pelvis' orientation.
+        body: weight of the mean squared error of the joint rotations.
+        joints: weight of the mean squared error of the joint positions.
+        event: weight of the mean squared error of the event channel.
         velocity: weight of the error of differences between frames, against the same group weights. Jitter is an
             error of high frequency; this punishes it up to 1 + 4 x velocity times as much as a slow drift.
         world_velocity: weight of the error of the 22 joints' velocities in the world (m/s), a linear function of

@@ -129,7 +129,7 @@ class TransformersEncoder(TextEncoder):
     def __init__(self, name: str = "minilm", cache: Path | None = None) -> None:
         super().__init__(cache)
         self._source = str(_minilm_folder()) if name == "minilm" else name
-        self._network: Any = None
+        self._loaded: tuple[Any, Any] | None = None
         config = self._config()
         self.width = int(config.hidden_size)
         self._max_tokens = min(MAX_TEXT_TOKENS, int(getattr(config, "max_position_embeddings", MAX_TEXT_TOKENS)))
@@ -152,24 +152,27 @@ class TransformersEncoder(TextEncoder):
                 "--local-dir DIR` on a machine with network and give DIR."
             ) from error
 
-    def _load(self) -> None:
+    def _load(self) -> tuple[Any, Any]:
+        """Tokeniser and network."""
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging as hf_logging
 
         # Its bar for a load of 0.3 s would stand between the bars that matter.
         progress = hf_logging.is_progress_bar_enabled()
         hf_logging.disable_progress_bar()
-        self._tokenizer = self._from_pretrained(AutoTokenizer)
-        self._network = self._from_pretrained(AutoModel).float().eval().requires_grad_(False)
+        tokenizer = self._from_pretrained(AutoTokenizer)
+        network = self._from_pretrained(AutoModel).float().eval().requires_grad_(False)
         if progress:
             hf_logging.enable_progress_bar()
+        return tokenizer, network
 
     def _compute(self, text: str) -> Float[Tensor, "token channel"]:
-        if self._network is None:
-            self._load()
-        tokens = self._tokenizer(text, return_tensors="pt", verbose=False)
+        if self._loaded is None:
+            self._loaded = self._load()
+        tokenizer, network = self._loaded
+        tokens = tokenizer(text, return_tensors="pt", verbose=False)
         _check_length(tokens["input_ids"].shape[1], self._max_tokens)
-        return self._network(**tokens).last_hidden_state[0]
+        return network(**tokens).last_hidden_state[0]
 
 
 class ClipEncoder(TextEncoder):

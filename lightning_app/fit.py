@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from callbacks import WriteClips
 from callbacks.averaged import log_folder
@@ -23,7 +23,7 @@ class FitCLI(LightningCLI):
         """Let the data follow the model's patch length."""
         parser.link_arguments("model.denoiser.patch", "data.patch")
 
-    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, without LightningCLI's warning that a list of arguments is given beside `sys.argv`."""
         try:
             self.config = parser.parse_args(args)
@@ -47,8 +47,10 @@ def main(argv: list[str]) -> None:
     arguments = ["--print_config=comments" if argument == "--print_config" else argument for argument in argv]
     try:
         with warnings.catch_warnings():
-            # Lightning 2.6 on newer torch; the user can do nothing about it.
+            # Lightning 2.6 on newer torch and jsonargparse; the user can do nothing about it.
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`", category=FutureWarning)
+            for message in (r"\s*By default only one Jsonarg", r"\s*``instantiate_classes`` was deprecated"):
+                warnings.filterwarnings("ignore", message=message, category=DeprecationWarning)
             cli = FitCLI(
                 DiffusionModule,
                 MocapDataModule,
@@ -71,8 +73,8 @@ def main(argv: list[str]) -> None:
 def _summary(cli: FitCLI) -> str:
     folder = log_folder(cli.trainer)
     if cli.subcommand == "fit":
-        best = cli.trainer.checkpoint_callback
-        where = f", checkpoints in {best.dirpath}" if best is not None and getattr(best, "dirpath", None) else ""
+        checkpoints = getattr(cli.trainer.checkpoint_callback, "dirpath", None)
+        where = f", checkpoints in {checkpoints}" if checkpoints else ""
         return f"trained to step {cli.trainer.global_step}: log in {folder}{where}"
     if cli.subcommand == "predict":
         return f"clips of the test captions written to {folder / 'predictions'}"
