@@ -34,8 +34,9 @@ def label_of(clip: Clip) -> str:
 def plan_groups(clips: Sequence[Clip], groups: int, size: int, seed: int) -> tuple[dict[str, list[Clip]], list[Prompt]]:
     """Labels to compare, `size` real clips of each, and the prompts: one caption per label, at those clips' lengths.
 
-    Labels of different actions come first, so that not all of them are walks. Takes with a timeline are left out:
-    their captions tell the course of one window, so that clips of one label are not clips of one caption.
+    Labels of different actions come first, so that not all of them are walks, and those with a style before normal
+    ones: a caption that names no style asks for any of them. Takes with a timeline are left out: their captions tell
+    the course of one window, so that clips of one label are not clips of one caption.
 
     Raises:
         UserError: when no label has two clips with captions.
@@ -58,10 +59,11 @@ def plan_groups(clips: Sequence[Clip], groups: int, size: int, seed: int) -> tup
     for label in shuffled:
         action = large[label][0].attributes["action"]
         turn[action] = turn.get(action, 0) + 1
-        ranked.append((turn[action], len(ranked), label))
+        styled = large[label][0].attributes.get("style", "normal") != "normal"
+        ranked.append((not styled, turn[action], len(ranked), label))
     chosen: dict[str, list[Clip]] = {}
     prompts: list[Prompt] = []
-    for _, _, label in sorted(ranked)[:groups]:
+    for *_, label in sorted(ranked)[:groups]:
         chosen[label] = rng.sample(large[label], size)
         # The longest caption says most about the label: style and pace, not the action alone.
         caption = max(chosen[label][0].text, key=len)
