@@ -16,7 +16,7 @@ from carescene.humans.retarget import (
     drive,
     joint_alignment,
     leg_length,
-    pose_from_world,
+    place_joints,
     sole_alignment,
 )
 from carescene.humans.skeleton import JOINT
@@ -124,6 +124,8 @@ def _polish(
     source_world, target = np.concatenate(world), np.concatenate(theirs)
     joints = [joint for joint in setting.alignments if joint not in _UNPOLISHED]
     ours_index = [JOINT[name] for name in names]
+    base = drive(motions[0], source_world, setting)
+    driven = [source_world[:, motions[0].index(setting.skeleton.joints[joint].source)] for joint in joints]
 
     def apply(parameters: np.ndarray) -> dict[str, np.ndarray]:
         turns = Rotation.from_rotvec(parameters.reshape(-1, 3)).as_matrix()
@@ -132,9 +134,11 @@ def _polish(
         }
 
     def place(parameters: np.ndarray) -> np.ndarray:
-        changed = replace(setting, alignments=apply(parameters))
-        driven = drive(motions[0], source_world, changed)
-        ours = pose_from_world(driven, np.zeros((len(driven), 3)), setting.rest_joints).joints[:, ours_index]
+        # No other joint that is compared follows the polished ones, so the rest of the body stays as it is.
+        changed, world = apply(parameters), base.copy()
+        for joint, source in zip(joints, driven, strict=True):
+            world[:, JOINT[joint]] = source @ changed[joint]
+        ours = place_joints(world, setting.rest_joints)[:, ours_index]
         return ours - ours[:, hips].mean(axis=1, keepdims=True)
 
     def factor(ours: np.ndarray) -> float:

@@ -132,6 +132,17 @@ def pose_from_world(
     return RetargetedMotion(matrix_to_rotvec(local).numpy(), trans, joints.numpy(), world)
 
 
+def place_joints(
+    world: Float[np.ndarray, "frame 24 3 3"], rest: Float[np.ndarray, "24 3"]
+) -> Float[np.ndarray, "frame 24 3"]:
+    """Joint positions relative to the pelvis from world rotations."""
+    joints = np.zeros((len(world), NUM_JOINTS, 3))
+    for joint, parent in enumerate(PARENTS):
+        if parent >= 0:
+            joints[:, joint] = joints[:, parent] + world[:, parent] @ (rest[joint] - rest[parent])
+    return joints
+
+
 def drive(
     motion: SourceMotion, source_world: Float[np.ndarray, "frame joint 3 3"], setting: Retargeting
 ) -> Float[np.ndarray, "frame 24 3 3"]:

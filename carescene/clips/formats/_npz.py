@@ -18,7 +18,7 @@ def open_npz(path: Path) -> Iterator[NpzFile]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise UserError(f"Expected to read {path}, but got: {error.strerror}. Check the path and its rights.") from error
+        raise UserError(f"Expected to read {path}, but got: {error.strerror}. Check its rights.") from error
     # Opened here and not by numpy, which leaves damaged files open.
     with file:
         try:

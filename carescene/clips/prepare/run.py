@@ -4,10 +4,8 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +15,12 @@ from tqdm import tqdm
 from carescene.clips.files import write_atomically
 from carescene.clips.formats.source import SourceMotion
 from carescene.clips.prepare.calibrate import BodyFunctions, BodySetting, calibrate
-from carescene.clips.prepare.process import FPS, PREPARE_VERSION, TakeRecord, prepare_take
+from carescene.clips.prepare.process import FPS, PREPARE_VERSION, TakeRecord
 from carescene.clips.prepare.report import write_report
 from carescene.clips.prepare.settings_file import load_setting, save_setting, settings_path
 from carescene.clips.prepare.splits import SPLITS, SplitItem, make_splits
 from carescene.clips.prepare.takes import DATASETS, Take, find_takes, read_take
+from carescene.clips.prepare.workers import prepare_takes
 from carescene.errors import UserError
 from carescene.humans.body import load_body
 from carescene.humans.floor import Soles, find_soles
@@ -71,8 +70,8 @@ def prepare_mocap(
     settings, unfit = _calibrate_all(takes, out, progress)
     rejects += [(take.id, unfit[body_key(take)]) for take in takes if body_key(take) in unfit]
     records: list[TakeRecord] = []
-    todo = [take for take in takes if body_key(take) in settings]
-    for take, outcome in _each(todo, settings, out, _worker_count(workers), progress):
+    jobs = [(take, body_key(take)) for take in takes if body_key(take) in settings]
+    for take, outcome in prepare_takes(jobs, settings, out, _worker_count(workers), progress):
         if isinstance(outcome, str):
             rejects.append((take.id, outcome))
         else:
@@ -177,48 +176,6 @@ def _sample_motions(takes: Sequence[Take]) -> list[SourceMotion]:
     if not motions:
         raise reason
     return motions
-
-
-# Set once in every worker process: settings are the same for all takes and would else be sent with each.
-_shared: dict[str, BodySetting] = {}
-
-
-def _start_worker(settings: dict[str, BodySetting]) -> None:
-    torch.set_num_threads(1)
-    _shared.update(settings)
-
-
-def _work(take: Take, setting: BodySetting, out: Path) -> TakeRecord | str:
-    try:
-        return prepare_take(take, setting, out)
-    except UserError as error:
-        return str(error)
-
-
-def _work_shared(take: Take, key: str, out: Path) -> TakeRecord | str:
-    return _work(take, _shared[key], out)
-
-
-def _each(
-    takes: Sequence[Take], settings: dict[str, BodySetting], out: Path, workers: int, progress: bool
-) -> Iterator[tuple[Take, TakeRecord | str]]:
-    with tqdm(total=len(takes), desc="prepare", unit="take", disable=not progress) as bar:
-        if workers == 1:
-            for take in takes:
-                yield take, _work(take, settings[body_key(take)], out)
-                bar.update()
-            return
-        # Spawned, not forked: a fork of a process whose torch threads run can hang.
-        context = get_context("spawn")
-        with ProcessPoolExecutor(workers, context, _start_worker, (settings,)) as pool:
-            waiting = {pool.submit(_work_shared, take, body_key(take), out): take for take in takes}
-            try:
-                for future in as_completed(waiting):
-                    yield waiting[future], future.result()
-                    bar.update()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
 
 
 def _write_splits(records: Sequence[TakeRecord], out: Path) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Constants of recorded bodies on disk, so that a later run, or one with more takes, carries over with the same ones."""
+"""Constants of recorded bodies on disk, so that a later run, with more takes perhaps, uses the same ones."""
 
 import hashlib
 import json
