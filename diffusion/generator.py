@@ -212,7 +212,9 @@ class MotionGenerator:
 def clip_id(caption: str, seed: int) -> str:
     """File-safe name: the caption's first words and the seed."""
     words = "".join(letter if letter.isascii() and letter.isalnum() else " " for letter in caption.lower()).split()
-    return "-".join([*words[:8], str(seed)])[:80]
+    # The seed stays whole, however long the words are: it tells the clips of one caption apart.
+    stem = "-".join(words[:8])[:60].strip("-")
+    return f"{stem}-{seed}" if stem else str(seed)
 
 
 def hash_weights(model: MotionModel) -> str:
