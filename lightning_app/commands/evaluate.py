@@ -162,6 +162,9 @@ def _steps(options: Namespace) -> str:
         settings = {**job.settings, "steps": steps}
         clips = sample_set(folder, prompts, partial(job.maker, steps), settings, options.batch)
         rows[steps] = quality_row(model, clips, score_with_bar(clips, body, f"{steps} steps")) | times[steps]
+    # The clips whose captions were used, so that the last row has the same mixture as the others.
+    asked = {prompt.id.rsplit("-", 1)[0] for prompt in prompts}
+    real = [clip for clip in real if clip.id in asked]
     quality = {"recognised": judge(model, labelled(real))["accuracy"], **pool(score_with_bar(real, body, "real"))}
     return report_steps(job.out, rows, quality, default, job.settings)
 
