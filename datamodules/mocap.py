@@ -7,7 +7,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from carescene.errors import UserError
 from datamodules.batches import Draw, LengthBatches, ResumableLoader
@@ -254,8 +254,7 @@ class MocapDataModule(pl.LightningDataModule):
         # front, because processes must make the same number of steps.
         missing = -len(order) % world_size
         mine = (order + order[:missing])[rank::world_size]
-        chunks = [mine[start : start + self.batch_size] for start in range(0, len(mine), self.batch_size)]
-        return DataLoader(dataset, batch_sampler=chunks, **self._loading())
+        return DataLoader(Subset(dataset, mine), batch_size=self.batch_size, **self._loading())
 
     def _loading(self) -> dict[str, Any]:
         return {

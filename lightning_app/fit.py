@@ -3,7 +3,7 @@
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -14,6 +14,19 @@ from callbacks.averaged import log_folder
 from carescene.errors import UserError
 from datamodules.mocap import MocapDataModule
 from lightning_app.module import DiffusionModule
+
+# Warnings about which a user of the command can and need do nothing.
+_NOT_FOR_USERS: Final = (
+    # Lightning 2.6 on newer torch and jsonargparse.
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    r"\s*By default only one JsonargparseDeprecationWarning",
+    r"[\s\S]*deprecated in v4[.\d]+ and will be removed in v5",
+    # Outside `fit` the averaged weights are what the checkpoint gives as the weights: what is wanted.
+    "You're using the WeightAveraging callback, but loading a checkpoint outside the 'fit' stage",
+    # Our loaders read mapped arrays: on a CPU no worker is right.
+    "The '.*_dataloader' does not have many workers",
+    "Precision bf16-mixed is not supported by the model summary",
+)
 
 
 class FitCLI(LightningCLI):
@@ -28,7 +41,7 @@ class FitCLI(LightningCLI):
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
-            raise UserError(_one_sentence(error)) from error
+            raise UserError(_one_sentence(error, args[0])) from error
         checkpoint = self.config[self.config.subcommand].get("ckpt_path")
         if checkpoint and checkpoint not in ("best", "last", "hpc") and not Path(checkpoint).is_file():
             raise UserError(
@@ -47,10 +60,8 @@ def main(argv: list[str]) -> None:
     arguments = ["--print_config=comments" if argument == "--print_config" else argument for argument in argv]
     try:
         with warnings.catch_warnings():
-            # Lightning 2.6 on newer torch and jsonargparse; the user can do nothing about it.
-            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`", category=FutureWarning)
-            for message in (r"\s*By default only one Jsonarg", r"\s*``instantiate_classes`` was deprecated"):
-                warnings.filterwarnings("ignore", message=message, category=DeprecationWarning)
+            for message in _NOT_FOR_USERS:
+                warnings.filterwarnings("ignore", message=message)
             cli = FitCLI(
                 DiffusionModule,
                 MocapDataModule,
@@ -65,7 +76,7 @@ def main(argv: list[str]) -> None:
                 parser_kwargs=_without_exit("fit", "validate", "test", "predict"),
             )
     except (MisconfigurationException, FileNotFoundError, PermissionError) as error:
-        raise UserError(_one_sentence(error)) from error
+        raise UserError(_one_sentence(error, argv[0])) from error
     if cli.trainer.is_global_zero:
         sys.stdout.write(f"{_summary(cli)}\n")
 
@@ -85,5 +96,5 @@ def _without_exit(*commands: str) -> dict[str, Any]:
     return {"exit_on_error": False, **{command: {"exit_on_error": False} for command in commands}}
 
 
-def _one_sentence(error: BaseException) -> str:
-    return f"{' '.join(str(error).split())} See `lightning {' '.join(sys.argv[1:2])} --help`."
+def _one_sentence(error: BaseException, command: str) -> str:
+    return f"{' '.join(str(error).split())} See `lightning {command} --help`."

@@ -16,6 +16,8 @@ SMALL = [
     *("--model.denoiser.dim=32", "--model.denoiser.depth=1", "--model.denoiser.heads=2", "--model.denoiser.hidden=32"),
     *("--data.batch_size=4", "--trainer.enable_progress_bar=false", "--trainer.accelerator=cpu"),
 ]
+# A run without a config.
+SHORT = ["--trainer.logger=false", "--trainer.max_steps=2"]
 
 pytestmark = pytest.mark.usefixtures("letter_encoder")
 
@@ -35,6 +37,7 @@ def test_every_config_runs(config: str, prepared_folder: Path) -> None:
     assert fit(config, prepared_folder, "--trainer.fast_dev_run=true") == 0
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")  # as it should be
 def test_fit_resume_validate_predict(prepared_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The life of a run: interrupted at step 30 of 60, resumed, its model file used, its test captions generated."""
     assert fit("diffusion/debug.yaml", prepared_folder, "--trainer.max_steps=30") == 0
@@ -83,7 +86,7 @@ def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     return error[0]
 
 
-@pytest.mark.parametrize("text", ["model:\n  learning_rat: 1.0\n", "trainer:\n  max_step: 3\n", "mdel: {}\n"])
+@pytest.mark.parametrize("text", ["model:\n  learning_rat: 1.0\n", "trainer:\n  max_step: 3\n", "mdel:\n  dim: 3\n"])
 def test_unknown_key(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "bad.yaml"
     config.write_text(text)
@@ -106,14 +109,12 @@ def test_missing_config(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_missing_checkpoint(prepared_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    message = refused(
-        capsys, "fit", f"--data.data_dir={prepared_folder}", "--ckpt_path=none.ckpt", *SMALL, "--trainer.logger=false"
-    )
+    message = refused(capsys, "fit", f"--data.data_dir={prepared_folder}", "--ckpt_path=none.ckpt", *SMALL)
     assert "Expected a checkpoint at 'none.ckpt'" in message
 
 
 def test_missing_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    message = refused(capsys, "fit", f"--data.data_dir={tmp_path / 'nothing'}", *SMALL, "--trainer.logger=false")
+    message = refused(capsys, "fit", f"--data.data_dir={tmp_path / 'nothing'}", *SMALL, *SHORT)
     assert "lightning prepare mocap" in message
 
 
@@ -123,6 +124,6 @@ def test_folder_that_cannot_be_written(
     (tmp_path / "file").touch()
     message = refused(
         capsys, "fit", f"--data.data_dir={prepared_folder}", f"--data.pack_dir={tmp_path / 'file' / 'packs'}", *SMALL,
-        "--trainer.logger=false",
+        *SHORT,
     )  # fmt: skip
     assert "data.pack_dir" in message
