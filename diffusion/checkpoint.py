@@ -16,6 +16,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from carescene.errors import UserError
+from carescene.files import write_atomically
 from diffusion.denoiser import DenoiserConfig
 from diffusion.model import LossConfig, ModelConfig, MotionModel
 from diffusion.process import ProcessConfig
@@ -54,14 +55,8 @@ def save_checkpoint(
         "metadata": metadata or {},
     }
     twin = path.with_suffix(".json")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, weights)
-        _replace(twin, (json.dumps(record, indent=2) + "\n").encode())
-    except OSError as error:
-        raise UserError(
-            f"Expected to write the model to {path}, but the system said: {error.strerror}. Choose another folder."
-        ) from error
+    write_atomically(path, lambda file: file.write(weights))
+    write_atomically(twin, lambda file: file.write((json.dumps(record, indent=2) + "\n").encode()))
     return path, twin
 
 
@@ -126,12 +121,3 @@ def _config_from(values: object, file: Path) -> ModelConfig:
             f"Expected a configuration of this version of carescene in {file}, but got {error}. "
             "Use the version that saved the model."
         ) from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

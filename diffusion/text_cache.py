@@ -10,7 +10,7 @@ from jaxtyping import Float
 from platformdirs import user_cache_path
 from torch import Tensor
 
-from carescene.clips import write_atomically
+from carescene.files import write_atomically
 
 
 def cache_folder(name: str) -> Path:

@@ -1,7 +1,7 @@
 """Clips: the unit that flows through carescene, its labels and its files."""
 
 from carescene.clips.clip import SCHEMA_VERSION, Clip, Event, Generator, PersonInfo, Source, Weight, validate_clip
-from carescene.clips.files import list_clips, load_clip, save_clip, write_atomically
+from carescene.clips.files import list_clips, load_clip, save_clip
 from carescene.clips.taxonomy import OMNIFALL16, OMNIFALL_ID, UNKNOWN_LABEL, WARD_EVENTS
 
 __all__ = [
@@ -20,5 +20,4 @@ __all__ = [
     "load_clip",
     "save_clip",
     "validate_clip",
-    "write_atomically",
 ]

@@ -2,16 +2,16 @@
 
 import dataclasses
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from carescene.clips.clip import SCHEMA_VERSION, Clip, Event, Generator, PersonInfo, Source, Weight, validate_clip
 from carescene.errors import UserError
+from carescene.files import write_atomically
 
 _ARRAYS: Final[dict[str, type]] = {
     "poses": np.float32,
@@ -22,32 +22,6 @@ _ARRAYS: Final[dict[str, type]] = {
 }
 _OPTIONAL_ARRAYS: Final = ("pose_std", "trans_std")
 _T = TypeVar("_T")
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file so that it is either complete or absent, whatever happens in between.
-
-    Args:
-        path: final name; its folder is made when missing.
-        write: receives an open binary file.
-
-    Raises:
-        UserError: if the folder cannot be made or written.
-    """
-    # The process id keeps parallel writers of one name apart.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            write(file)
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"Expected to be able to write '{path}', but got: {error.strerror}. Choose a folder you may write to."
-        ) from error
-    finally:
-        if temporary.exists():
-            temporary.unlink()
 
 
 def save_clip(clip: Clip, folder: Path) -> Path:
@@ -112,7 +86,12 @@ def list_clips(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise UserError(f"Expected a folder of clips at '{folder}', but it does not exist. Prepare or generate clips.")
-    paths = sorted(path for path in folder.glob("*.json") if path.with_suffix(".npz").exists())
+    paths = sorted(
+        # A killed writer may leave a hidden, half-written file.
+        path
+        for path in folder.glob("*.json")
+        if path.with_suffix(".npz").exists() and not path.name.startswith(".")
+    )
     if not paths:
         raise UserError(
             f"Expected clips (pairs of .npz and .json) in '{folder}', but found none. Is it the right folder?"

@@ -11,8 +11,8 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from carescene.clips import write_atomically
 from carescene.errors import UserError
+from carescene.files import write_atomically
 
 # Blue, orange, green and purple of the Okabe-Ito palette, told apart by colour-blind readers as well.
 COLOURS: Final[tuple[str, ...]] = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")

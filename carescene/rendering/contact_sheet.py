@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from carescene.clips.files import write_atomically
 from carescene.errors import UserError
+from carescene.files import write_atomically
 
 _PAPER, _INK, _FAINT = (250, 249, 247), (32, 34, 38), (110, 112, 118)
 

@@ -1,7 +1,6 @@
 """Video files: H.264 in mp4 for players and browsers, and GIF for places that take nothing else."""
 
 import io
-import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from carescene.errors import UserError
+from carescene.files import atomic_path
 
 
 def write_video(
@@ -34,18 +34,8 @@ def write_video(
             f"at {fps} fps. Nothing was written to '{path}'."
         )
     # x264's index can only be moved to the front of a file that has a name, hence no in-memory stream here.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part.mp4")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
         _encode(temporary, frames[:, : height // 2 * 2, : width // 2 * 2], fps, quality)
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"Expected to be able to write '{path}', but got: {error.strerror}. Choose a folder you may write to."
-        ) from error
-    finally:
-        if temporary.parent.is_dir():
-            temporary.unlink(missing_ok=True)
 
 
 def _encode(path: Path, frames: UInt8[np.ndarray, "frame height width 3"], fps: float, quality: int) -> None:

@@ -8,6 +8,7 @@ from jsonargparse import ArgumentParser, Namespace
 from tqdm import tqdm
 
 from carescene import UserError
+from carescene.files import writable_folder
 
 if TYPE_CHECKING:
     # Imported where they are used: `--help` and mistakes in the options must not wait for torch and open3d.
@@ -103,16 +104,6 @@ def check_text(text: str) -> str:
             "Describe one motion in a sentence or two."
         )
     return cleaned
-
-
-def writable_folder(folder: Path) -> Path:
-    """The folder, made if need be and proved writable by writing to it; raises UserError if it is not."""
-    from carescene.clips import write_atomically
-
-    probe = folder / ".carescene-write-test"
-    write_atomically(probe, lambda file: file.write(b"x"))
-    probe.unlink()
-    return folder
 
 
 def _check_options(args: Namespace) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from carescene.clips import write_atomically
+from carescene.files import write_atomically
 
 
 def write_report(out: Path, name: str, numbers: dict[str, Any], text: str) -> None:

@@ -10,7 +10,8 @@ from typing import Final
 from tqdm import tqdm
 
 from carescene import UserError
-from carescene.clips import Clip, load_clip, save_clip, write_atomically
+from carescene.clips import Clip, load_clip, save_clip
+from carescene.files import write_atomically
 
 _PLAN: Final = "plan.json"
 

@@ -12,10 +12,11 @@ import torch
 from tqdm import tqdm
 
 from carescene import UserError
-from carescene.clips import Clip, write_atomically
+from carescene.clips import Clip
 from carescene.evaluation import ActionRecogniser, LabelledMotion, RecogniserConfig, confusion_matrix, train_recogniser
 from carescene.evaluation.plots import bar_chart, confusion_chart
 from carescene.evaluation.recogniser import recogniser_from, recogniser_metadata
+from carescene.files import write_atomically
 from lightning_app.evaluation.prepared import labelled, load_split, split_ids
 from lightning_app.evaluation.reports import markdown_table, wilson_interval, write_report
 

@@ -137,5 +137,5 @@ def test_wrong_suffix(model, tmp_path):
 
 def test_unwritable_folder(model, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match="another folder"):
+    with pytest.raises(UserError, match="Choose a folder"):
         save_checkpoint(model, tmp_path / "file" / "motion.safetensors")

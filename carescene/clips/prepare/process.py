@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 
 from carescene.clips.clip import Clip, PersonInfo, Source
-from carescene.clips.files import save_clip, write_atomically
+from carescene.clips.files import save_clip
 from carescene.clips.formats.source import SourceMotion
 from carescene.clips.prepare.calibrate import BodySetting
 from carescene.clips.prepare.describe import describe_take
@@ -22,6 +22,7 @@ from carescene.clips.prepare.takes import LICENCES, Take, extend_cycle, read_tak
 from carescene.clips.prepare.windows import SHORTEST_S
 from carescene.clips.resample import resample_motion
 from carescene.errors import UserError
+from carescene.files import write_atomically
 from carescene.humans.floor import estimate_floor, stance_heights
 from carescene.humans.retarget import RetargetedMotion, retarget, settle_feet
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from carescene.clips.files import write_atomically
 from carescene.clips.prepare.calibrate import BodySetting
 from carescene.clips.prepare.process import FPS, TakeRecord
 from carescene.clips.taxonomy import OMNIFALL16
+from carescene.files import write_atomically
 
 
 def write_report(

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from carescene.clips.files import write_atomically
 from carescene.clips.formats.source import SourceMotion
 from carescene.clips.prepare.calibrate import BodyFunctions, BodySetting, calibrate
 from carescene.clips.prepare.process import FPS, PREPARE_VERSION, TakeRecord
@@ -22,6 +21,7 @@ from carescene.clips.prepare.splits import SPLITS, SplitItem, make_splits
 from carescene.clips.prepare.takes import DATASETS, Take, find_takes, read_take
 from carescene.clips.prepare.workers import prepare_takes
 from carescene.errors import UserError
+from carescene.files import writable_folder, write_atomically
 from carescene.humans.body import load_body
 from carescene.humans.floor import Soles, find_soles
 
@@ -66,7 +66,7 @@ def prepare_mocap(
             f"Expected recordings ({', '.join(datasets)}) below '{source}', but found none. Check the folder: BVH, "
             "DeepMimic texts, SAMP/CIRCLE or AMASS npz, or zip archives of them."
         )
-    _check_writable(out)
+    writable_folder(out)
     settings, unfit = _calibrate_all(takes, out, progress)
     rejects += [(take.id, unfit[body_key(take)]) for take in takes if body_key(take) in unfit]
     records: list[TakeRecord] = []
@@ -107,11 +107,6 @@ def _worker_count(workers: int | None) -> int:
     if workers is not None and workers < 1:
         raise UserError(f"Expected at least 1 worker, but got {workers}. Leave the option out for one per core.")
     return workers or os.cpu_count() or 1
-
-
-def _check_writable(out: Path) -> None:
-    write_atomically(out / ".writable", lambda file: file.write(b""))
-    (out / ".writable").unlink()
 
 
 def _body_functions() -> BodyFunctions:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from carescene.clips.files import write_atomically
 from carescene.clips.prepare.calibrate import BodySetting
+from carescene.files import write_atomically
 from carescene.humans._retarget_maps import SKELETON_MAPS
 from carescene.humans.floor import Soles
 from carescene.humans.retarget import Retargeting

@@ -22,7 +22,6 @@ from carescene.clips import (
     load_clip,
     save_clip,
     validate_clip,
-    write_atomically,
 )
 
 
@@ -140,15 +139,6 @@ def test_missing_files(tmp_path: Path) -> None:
         list_clips(tmp_path / "nothing")
     with pytest.raises(UserError, match="found none"):
         list_clips(tmp_path)
-
-
-def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
-    def fail(file: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(UserError, match="No space left"):
-        write_atomically(tmp_path / "file", fail)
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
