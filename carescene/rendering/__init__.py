@@ -2,18 +2,39 @@
 
 from carescene.rendering.camera import Camera, frame_motion, frame_points, look_at
 from carescene.rendering.contact_sheet import Strip, contact_sheet, write_contact_sheet
-from carescene.rendering.video import gif_bytes, write_video
+from carescene.rendering.video import (
+    depth_to_millimetres,
+    gif_bytes,
+    h264,
+    open_video,
+    read_depth_video,
+    read_gray_video,
+    read_video,
+    write_depth_video,
+    write_gray_video,
+    write_rgb_video,
+    write_video,
+)
 from carescene.rendering.view import render_clip
 
 __all__ = [
     "Camera",
     "Strip",
     "contact_sheet",
+    "depth_to_millimetres",
     "frame_motion",
     "frame_points",
     "gif_bytes",
+    "h264",
     "look_at",
+    "open_video",
+    "read_depth_video",
+    "read_gray_video",
+    "read_video",
     "render_clip",
     "write_contact_sheet",
+    "write_depth_video",
+    "write_gray_video",
+    "write_rgb_video",
     "write_video",
 ]
