@@ -23,6 +23,7 @@ MATERIALS: Final[dict[str, Material]] = {
     "ceiling": Material((0.82, 0.82, 0.81), 0.8),
     "floor": Material((0.42, 0.41, 0.38), 0.45, gloss=0.25),
     "skirting": Material((0.30, 0.31, 0.32), 0.4),
+    "tiles": Material((0.66, 0.70, 0.71), 0.7, gloss=0.4),
     "wall_guard": Material((0.45, 0.36, 0.26), 0.5, gloss=0.1),
     "door": Material((0.47, 0.33, 0.20), 0.55, gloss=0.15),
     "frame": Material((0.60, 0.61, 0.61), 0.6, gloss=0.2),
