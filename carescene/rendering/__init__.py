@@ -1,7 +1,11 @@
 """Pictures of clips: camera, one plain view of people on a floor, videos and contact sheets."""
 
-from carescene.rendering.camera import Camera, frame_motion, frame_points, look_at
+from carescene.rendering.camera import Camera, camera_from_dict, frame_motion, frame_points, look_at
 from carescene.rendering.contact_sheet import Strip, contact_sheet, write_contact_sheet
+from carescene.rendering.draw import Cloth, Drawn, draw_buffer
+from carescene.rendering.gbuffer import GBuffer
+from carescene.rendering.people import PeopleFrame, PosedPeople, Topology, pose_people
+from carescene.rendering.room_view import RoomView
 from carescene.rendering.video import (
     depth_to_millimetres,
     gif_bytes,
@@ -19,15 +23,25 @@ from carescene.rendering.view import render_clip
 
 __all__ = [
     "Camera",
+    "Cloth",
+    "Drawn",
+    "GBuffer",
+    "PeopleFrame",
+    "PosedPeople",
+    "RoomView",
     "Strip",
+    "Topology",
+    "camera_from_dict",
     "contact_sheet",
     "depth_to_millimetres",
+    "draw_buffer",
     "frame_motion",
     "frame_points",
     "gif_bytes",
     "h264",
     "look_at",
     "open_video",
+    "pose_people",
     "read_depth_video",
     "read_gray_video",
     "read_video",

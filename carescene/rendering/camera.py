@@ -1,14 +1,17 @@
-"""A pinhole camera, and where to put one so that a whole motion is seen.
+"""A pinhole camera with a lens, and where to put one so that a whole motion is seen.
 
 OpenCV's convention: x right, y down, z forward.
 """
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from carescene.errors import UserError
+from carescene.rendering.lens import NO_DISTORTION, Distortion, distort, model_end, undistort
 
 # 26 degrees across, a portrait lens: somebody who walks towards the camera does not grow much, nothing is stretched.
 FIELD_OF_VIEW = float(np.deg2rad(26.0))
@@ -20,47 +23,99 @@ VIEW_ANGLES = np.deg2rad([35.0, -35.0, 50.0, -50.0, 20.0, -20.0])
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the eye stands, how it is turned, and its intrinsics in pixels."""
+    """Where the eye stands, how it is turned, and its intrinsics in pixels.
+
+    Attributes:
+        eye: position in the world, metres.
+        rotation: world to camera; its rows are the camera's right, down and forward axes.
+        focal: in pixels, the same across and down.
+        width, height: of the picture in pixels.
+        distortion: k1, k2, p1, p2, k3 of OpenCV's lens model (`carescene.rendering.lens`).
+        name: what to call it in files and labels.
+    """
 
     eye: Float[np.ndarray, "3"]
     rotation: Float[np.ndarray, "3 3"]
     focal: float
     width: int
     height: int
+    distortion: Distortion = NO_DISTORTION
+    name: str = "camera"
 
     @property
     def principal(self) -> tuple[float, float]:
         """The picture's middle: pixel (0, 0) covers [0, 1) x [0, 1), so its centre is (0.5, 0.5)."""
         return self.width / 2, self.height / 2
 
+    @property
+    def matrix(self) -> Float[np.ndarray, "3 3"]:
+        """OpenCV's camera matrix K, in pixels."""
+        x, y = self.principal
+        return np.array([[self.focal, 0.0, x], [0.0, self.focal, y], [0.0, 0.0, 1.0]])
+
+    @property
+    def hfov(self) -> float:
+        """Angle in radians between the views through the middles of the left and right borders, lens included."""
+        middle = self.height / 2
+        left, right = self.directions(np.array([[0.0, middle], [self.width, middle]]))
+        return float(np.arccos(np.clip(left @ right, -1.0, 1.0)))
+
     def project(
         self, points: Float[np.ndarray, "*batch 3"]
     ) -> tuple[Float[np.ndarray, "*batch 2"], Float[np.ndarray, "*batch"]]:
-        """World points in metres to pixels (x right, y down) and depth along the view axis in metres."""
+        """World points in metres to pixels (x right, y down) and depth along the view axis in metres.
+
+        Pixels of points behind the eye (depth <= 0) mean nothing; look at the depth first.
+        """
         seen = (points - self.eye) @ self.rotation.T
         depth = seen[..., 2]
-        pixels = self.focal * seen[..., :2] / depth[..., None] + np.array(self.principal)
-        return pixels, depth
+        flat = distort(seen[..., :2] / depth[..., None], self.distortion)
+        return self.focal * flat + np.array(self.principal), depth
+
+    def rays(self, pixels: Float[np.ndarray, "*batch 2"]) -> Float[np.ndarray, "*batch 3"]:
+        """Vectors in the world through these pixel positions, 1 m long along the view axis.
+
+        The factor that takes such a vector from the eye to a surface is therefore the surface's depth.
+        """
+        flat = undistort((pixels - np.array(self.principal)) / self.focal, self.distortion)
+        return np.concatenate([flat, np.ones_like(flat[..., :1])], axis=-1) @ self.rotation
 
     def directions(self, pixels: Float[np.ndarray, "*batch 2"]) -> Float[np.ndarray, "*batch 3"]:
         """Unit vectors in the world that leave the eye through these pixel positions."""
-        flat = (pixels - np.array(self.principal)) / self.focal
-        rays = np.concatenate([flat, np.ones_like(flat[..., :1])], axis=-1) @ self.rotation
+        rays = self.rays(pixels)
         return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for a JSON file: what OpenCV needs, and what people read (angle, height, tilt in degrees)."""
+        return {
+            "name": self.name,
+            "K": self.matrix.tolist(),
+            "distortion": list(self.distortion),
+            "R": self.rotation.tolist(),
+            "eye": self.eye.tolist(),
+            "width": self.width,
+            "height": self.height,
+            "hfov_deg": float(np.rad2deg(self.hfov)),
+            "height_m": float(self.eye[2]),
+            "tilt_deg": float(np.rad2deg(np.arcsin(np.clip(-self.rotation[2, 2], -1.0, 1.0)))),
+        }
 
-def look_rotation(forward: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
-    """World-to-camera rotation that looks along `forward` with the horizon level.
 
-    Rows are the camera's right, down and forward axes in the z-up world. Raises UserError where `forward` is vertical,
-    because no direction is "right" then.
+def look_rotation(
+    forward: Float[np.ndarray, "3"], up: tuple[float, float, float] = (0.0, 0.0, 1.0)
+) -> Float[np.ndarray, "3 3"]:
+    """World-to-camera rotation that looks along `forward` with `up` upwards in the picture.
+
+    Rows are the camera's right, down and forward axes in the z-up world. Raises UserError where `forward` lies along
+    `up`, because no direction is "right" then: a camera that looks straight down needs a horizontal `up`.
     """
     length = float(np.linalg.norm(forward))
-    right = np.cross(forward, [0.0, 0.0, 1.0])
-    if length == 0 or np.linalg.norm(right) < 1e-6 * length:
+    right = np.cross(forward, up)
+    if length == 0 or np.linalg.norm(right) < 1e-6 * length * np.linalg.norm(up):
         raise UserError(
-            f"Expected a viewing direction that is not vertical, but got {forward.tolist()}. "
-            "The eye stands exactly above or below its target. Move the eye sideways."
+            f"Expected a viewing direction that is not vertical, but got {np.asarray(forward).tolist()} "
+            f"with {list(up)} upwards. The eye stands exactly above or below its target. "
+            "Move the eye sideways, or say which horizontal direction is upwards in the picture."
         )
     ahead, right = forward / length, right / np.linalg.norm(right)
     return np.stack([right, np.cross(ahead, right), ahead])
@@ -172,3 +227,58 @@ def frame_motion(
 
     cameras = [frame_points(everything, facing + angle, width=width, height=height) for angle in angles]
     return max(cameras, key=size)
+
+
+def check_lens(camera: Camera) -> Camera:
+    """The camera, if its lens shows every pixel of its picture one direction.
+
+    Raises:
+        UserError: if OpenCV's polynomial folds back inside the picture, so that other programs would not agree.
+    """
+    width, height = camera.width, camera.height
+    border = np.array([[0, 0], [width, 0], [0, height], [width, height]], dtype=np.float64)
+    flat = undistort((border - np.array(camera.principal)) / camera.focal, camera.distortion)
+    reach, (end, _) = float(np.linalg.norm(flat, axis=-1).max()), model_end(camera.distortion)
+    if reach > end:
+        raise UserError(
+            f"Expected a lens whose image keeps growing up to the picture's corners, but got the distortion "
+            f"{list(camera.distortion)} with {np.rad2deg(camera.hfov):.0f} degrees across: it folds back "
+            f"{np.rad2deg(np.arctan(end)):.0f} degrees off the axis. Use less distortion or a narrower view."
+        )
+    return camera
+
+
+def camera_from_dict(values: dict[str, Any]) -> Camera:
+    """The camera of a dictionary made by `Camera.to_dict`; the angles that are only for people to read are not needed.
+
+    Raises:
+        UserError: if something is missing, has the wrong size or is not a camera with square pixels and a middle
+            principal point.
+    """
+    try:
+        matrix, rotation = np.array(values["K"], np.float64), np.array(values["R"], np.float64)
+        eye, width, height = np.array(values["eye"], np.float64), int(values["width"]), int(values["height"])
+        lens = tuple(float(value) for value in values.get("distortion", NO_DISTORTION))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"Expected a camera with K, R, eye, width and height, but got {values!r} ({error!r}). "
+            "It may come from another program. Write it as Camera.to_dict does."
+        ) from error
+    if matrix.shape != (3, 3) or rotation.shape != (3, 3) or eye.shape != (3,) or len(lens) != 5:
+        raise UserError(
+            "Expected a camera with K 3x3, R 3x3, eye of 3 and distortion of 5 numbers, but got shapes "
+            f"{matrix.shape}, {rotation.shape}, {eye.shape} and {len(lens)} numbers. Fill the lists."
+        )
+    if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-5) or np.linalg.det(rotation) < 0:
+        raise UserError(
+            f"Expected R to be a rotation from world to camera, but got {rotation.tolist()}. "
+            "Its rows must be the camera's right, down and forward axes, of length 1 and at right angles."
+        )
+    focal = float(matrix[0, 0])
+    expected = Camera(eye, rotation, focal, width, height)
+    if min(width, height) < 1 or focal <= 0 or not np.allclose(matrix, expected.matrix, atol=1e-3):
+        raise UserError(
+            f"Expected K with one positive focal length and the middle of the picture ({width / 2:g}, {height / 2:g}) "
+            f"as principal point, but got {matrix.tolist()}. Other cameras are not supported: crop and rescale first."
+        )
+    return check_lens(dataclasses.replace(expected, distortion=lens, name=str(values.get("name", "camera"))))

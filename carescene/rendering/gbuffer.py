@@ -39,3 +39,16 @@ class GBuffer:
     material: Int[np.ndarray, "height width"]
     face: Int[np.ndarray, "height width"]
     weights: Float[np.ndarray, "height width 3"]
+
+
+def empty_buffer(height: int, width: int) -> GBuffer:
+    """A picture of nothing."""
+    return GBuffer(
+        depth=np.full((height, width), np.inf, np.float32),
+        normal=np.zeros((height, width, 3), np.float32),
+        instance=np.full((height, width), NOTHING, np.int32),
+        part=np.zeros((height, width), np.uint8),
+        material=np.full((height, width), NOTHING, np.int32),
+        face=np.full((height, width), NOTHING, np.int32),
+        weights=np.zeros((height, width, 3), np.float32),
+    )

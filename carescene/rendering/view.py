@@ -23,6 +23,7 @@ from carescene.rendering.clothing import dress
 from carescene.rendering.floor import Floor, cast_shadow, draw_floor, lay_shadow
 from carescene.rendering.lighting import Lighting, light_from_behind_camera, to_srgb
 from carescene.rendering.mesh import Surface, cast, hit_color, join_surfaces, make_raycaster, put_on, vertex_normals
+from carescene.rendering.people import pose_people
 
 # A quarter-pixel grid turned by half a cell: with the pixel's centre five rays smooth an outline.
 _OUTLINE_OFFSETS = np.array([[-0.125, -0.375], [0.375, -0.125], [0.125, 0.375], [-0.375, 0.125]])
@@ -70,7 +71,8 @@ def render_clip(
             "There is nobody to draw; check how the clip was made."
         )
     body = body if body is not None else load_body()
-    vertices, faces = pose_people(clip, body)
+    posed = pose_people(clip, body)
+    vertices, faces = posed.vertices, posed.faces
     shown = shown_frames(clip, fps)
     if camera is None:
         camera = frame_motion(_landmarks(vertices, clip.valid), facing(clip), width=width, height=height)
@@ -106,16 +108,6 @@ def shown_frames(clip: Clip, fps: float | None) -> Int[np.ndarray, "shown"]:
         return np.arange(clip.num_frames)
     count = max(1, round(clip.seconds * fps))
     return np.minimum(np.round(np.arange(count) * clip.fps / fps).astype(int), clip.num_frames - 1)
-
-
-def pose_people(clip: Clip, body: Body) -> tuple[Float[np.ndarray, "person frame vertex 3"], Int[np.ndarray, "face 3"]]:
-    """World vertices (metres) of every person and frame, and the triangles they share."""
-    with torch.inference_mode():
-        betas = torch.from_numpy(clip.betas).float()[:, None].expand(-1, clip.num_frames, -1)
-        poses = torch.from_numpy(np.nan_to_num(clip.poses)).float()
-        trans = torch.from_numpy(np.nan_to_num(clip.trans)).float()
-        mesh = body.pose(poses, trans, betas)
-    return mesh.vertices.numpy(), np.asarray(body.faces).astype(np.int64)
 
 
 def dress_people(clip: Clip, body: Body, faces: Int[np.ndarray, "face 3"]) -> Surface:

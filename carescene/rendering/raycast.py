@@ -1,0 +1,70 @@
+"""Rays through Open3D, without copies where they can be avoided."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, Int32
+
+from carescene.rendering.floor import to_open3d
+
+
+@dataclass(frozen=True)
+class RayHits:
+    """What each ray meets first.
+
+    Attributes:
+        distance: in multiples of the ray's own length, infinite where nothing is met.
+        face: index of the triangle, -1 where nothing is met.
+        across: barycentric weights of the triangle's second and third corner.
+    """
+
+    distance: Float[np.ndarray, "ray"]
+    face: Int32[np.ndarray, "ray"]
+    across: Float[np.ndarray, "ray 2"]
+
+
+def build_caster(vertices: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarray, "face 3"]) -> Any:
+    """An `open3d.t.geometry.RaycastingScene` of one mesh (metres, world), for this thread alone or for many."""
+    import open3d
+
+    caster = open3d.t.geometry.RaycastingScene(nthreads=1)
+    caster.add_triangles(
+        to_open3d(np.ascontiguousarray(vertices, np.float32)), to_open3d(np.ascontiguousarray(faces, np.uint32))
+    )
+    return caster
+
+
+def cast(caster: Any, eye: Float[np.ndarray, "3"], rays: Float[np.ndarray, "ray 3"], *, threads: int = 1) -> RayHits:
+    """Send rays (any length, world) from one eye (metres, world)."""
+    packed = np.empty((len(rays), 6), np.float32)
+    packed[:, :3], packed[:, 3:] = eye, rays
+    answer = caster.cast_rays(to_open3d(packed), nthreads=threads)
+    # Open3D marks "nothing met" by the largest unsigned number, which reads as -1.
+    face = answer["primitive_ids"].numpy().view(np.int32)
+    return RayHits(answer["t_hit"].numpy(), face, answer["primitive_uvs"].numpy())
+
+
+def corner_weights(across: Float[np.ndarray, "hit 2"]) -> Float[np.ndarray, "hit 3"]:
+    """Barycentric weights of all three corners."""
+    weights = np.empty((len(across), 3), np.float32)
+    weights[:, 1:] = across
+    weights[:, 0] = 1 - across[:, 0] - across[:, 1]
+    return weights
+
+
+def blend(
+    values: Float[np.ndarray, "vertex channel"], corners: Int[np.ndarray, "hit 3"], weights: Float[np.ndarray, "hit 3"]
+) -> Float[np.ndarray, "hit channel"]:
+    """Values at vertices, blended linearly across each hit's triangle."""
+    mixed = weights[:, :1] * values[corners[:, 0]]
+    mixed += weights[:, 1:2] * values[corners[:, 1]]
+    mixed += weights[:, 2:] * values[corners[:, 2]]
+    return mixed
+
+
+def facing_eye(normals: Float[np.ndarray, "hit 3"], rays: Float[np.ndarray, "hit 3"]) -> Float[np.ndarray, "hit 3"]:
+    """Unit normals turned to the side the ray came from."""
+    length = np.sqrt(np.einsum("hc,hc->h", normals, normals))
+    away = np.einsum("hc,hc->h", normals, rays) > 0
+    return normals * np.where(away, -1.0, 1.0)[:, None].astype(np.float32) / np.maximum(length, 1e-12)[:, None]
