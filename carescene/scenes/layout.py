@@ -1,0 +1,180 @@
+"""Layout: a room that is being furnished, one piece after the other, by trial."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from carescene.scenes.footprint import Footprint, footprint, overlap, within_walls
+from carescene.scenes.furniture import default_object
+from carescene.scenes.scene import Parameter, SceneObject
+
+# Nobody hangs anything lower than this over a place where people walk.
+HEAD_ROOM_M: Final = 1.9
+# Ground kept free before a door beyond the sweep of its leaf, for the frame it hangs in and a hand on the handle.
+SWING_MARGIN_M: Final = 0.15
+# Ground kept free before a door that opens into the next room.
+DOORWAY_M: Final = 0.7
+Size = tuple[float | None, float | None, float | None]
+_TRIES: Final = 40  # places tried for one piece before the whole room is begun anew
+
+
+class NoRoomError(Exception):
+    """This attempt at a room did not work out; another one may."""
+
+
+@dataclass(frozen=True)
+class Wall:
+    """One side of a room.
+
+    The polygon runs counter-clockwise, so the room lies to the left of a wall's direction.
+    """
+
+    start: tuple[float, float]
+    direction: tuple[float, float]
+    length: float
+
+    @property
+    def inward(self) -> tuple[float, float]:
+        """Unit vector into the room."""
+        return -self.direction[1], self.direction[0]
+
+    @property
+    def yaw(self) -> float:
+        """Of an object that stands with its back on this wall and looks into the room."""
+        return math.atan2(self.direction[1], self.direction[0])
+
+    def point(self, along: float, off: float) -> tuple[float, float]:
+        """The place `along` metres from the wall's start and `off` metres into the room."""
+        return (
+            self.start[0] + along * self.direction[0] + off * self.inward[0],
+            self.start[1] + along * self.direction[1] + off * self.inward[1],
+        )
+
+
+def walls_of(polygon: Sequence[tuple[float, float]]) -> list[Wall]:
+    """The walls of a counter-clockwise polygon; wall i starts at corner i."""
+    walls = []
+    for start, end in zip(polygon, [*polygon[1:], polygon[0]], strict=True):
+        length = math.dist(start, end)
+        walls.append(Wall(start, ((end[0] - start[0]) / length, (end[1] - start[1]) / length), length))
+    return walls
+
+
+def make(kind: str, name: str, size: Size = (None, None, None), **params: Parameter) -> SceneObject:
+    """A piece of furniture that has no place yet, of its natural size where `size` is None."""
+    return default_object(kind, name, x=0.0, y=0.0, yaw=0.0, size=size, bottom=None, **params)
+
+
+def moved(thing: SceneObject, x: float, y: float, yaw: float) -> SceneObject:
+    """The same thing at another place, at the same height."""
+    turned = math.remainder(yaw, 2 * math.pi)
+    return dataclasses.replace(thing, center=(x, y, thing.center[2]), yaw=turned)
+
+
+class Layout:
+    """A room that is being furnished. Pieces that cannot be placed raise `NoRoomError`, and the room is begun anew."""
+
+    def __init__(self, polygon: list[tuple[float, float]], rng: np.random.Generator) -> None:
+        self.polygon = polygon
+        self.walls = walls_of(polygon)
+        self.rng = rng
+        self.objects: list[SceneObject] = []
+        self.free: list[Footprint] = []
+        self._footprints: list[Footprint] = []
+
+    def chance(self, probability: float) -> bool:
+        """True with this probability."""
+        return bool(self.rng.random() < probability)
+
+    def between(self, low: float, high: float) -> float:
+        """A random number of this range."""
+        return float(self.rng.uniform(low, high))
+
+    def name(self, kind: str) -> str:
+        """The next free name of this kind, such as "bed-2"."""
+        return f"{kind}-{1 + sum(thing.kind == kind for thing in self.objects)}"
+
+    def make(self, kind: str, size: Size = (None, None, None), **params: Parameter) -> SceneObject:
+        """A piece with the next free name of its kind, see `make`."""
+        return make(kind, self.name(kind), size, **params)
+
+    def keep_free(self, part: Footprint) -> None:
+        """Let no furniture be placed here that people cannot pass under."""
+        self.free.append(part)
+
+    def fits(self, thing: SceneObject, gap: float = 0.02, zones: bool = True) -> bool:
+        """Whether a thing stands inside the room, `gap` metres from all others, and out of the ground to keep free."""
+        if not within_walls(footprint(thing), self.polygon):
+            return False
+        grown = footprint(thing, gap)
+        if any(overlap(grown, other) for other in self._footprints):
+            return False
+        return not (zones and any(overlap(grown, zone) for zone in self.free))
+
+    def put(self, thing: SceneObject, gap: float = 0.02, zones: bool = True) -> SceneObject:
+        """Place a thing where it is, or raise `NoRoomError`."""
+        if not self.fits(thing, gap, zones):
+            raise NoRoomError(f"no room for {thing.id}")
+        self.objects.append(thing)
+        self._footprints.append(footprint(thing))
+        return thing
+
+    def against(self, thing: SceneObject, wall: Wall, along: float, off: float = 0.0, turn: float = 0.0) -> SceneObject:
+        """The thing with its back to a wall (turned by `turn` from there), its side `off` metres from the wall."""
+        reach = abs(math.cos(turn)) * thing.size[1] / 2 + abs(math.sin(turn)) * thing.size[0] / 2
+        x, y = wall.point(along, reach + off)
+        return moved(thing, x, y, wall.yaw + turn)
+
+    def somewhere_against(
+        self, thing: SceneObject, walls: Sequence[Wall], off: float = 0.02, turn: float = 0.0, gap: float = 0.05
+    ) -> SceneObject | None:
+        """Place a thing at a random free place along one of these walls; None if there is none."""
+        half = (abs(math.cos(turn)) * thing.size[0] + abs(math.sin(turn)) * thing.size[1]) / 2 + 0.01
+        for _ in range(_TRIES):
+            wall = walls[int(self.rng.integers(len(walls)))]
+            if wall.length < 2 * half:
+                continue
+            placed = self.against(thing, wall, self.between(half, wall.length - half), off, turn)
+            if self.fits(placed, gap):
+                return self.put(placed, gap)
+        return None
+
+    def must_stand_against(self, thing: SceneObject, walls: Sequence[Wall], off: float = 0.02) -> SceneObject:
+        """Place a thing along one of these walls, or raise `NoRoomError`."""
+        placed = self.somewhere_against(thing, walls, off)
+        if placed is None:
+            raise NoRoomError(f"no wall for {thing.id}")
+        return placed
+
+    def beside(self, thing: SceneObject, other: SceneObject, x: float, y: float, turn: float = 0.0) -> SceneObject:
+        """The thing at a point of another thing's own frame, turned by `turn` against it."""
+        at = footprint(other).world(x, y)
+        return moved(thing, *at, other.yaw + turn)
+
+    def try_put(self, thing: SceneObject, gap: float = 0.03) -> bool:
+        """Place a thing where it is if it fits there."""
+        if not self.fits(thing, gap):
+            return False
+        self.put(thing, gap)
+        return True
+
+    def add_door(
+        self, wall: Wall, along: float, open_deg: float | int = 0.0, opens_inwards: bool = True
+    ) -> SceneObject:
+        """A door in a wall, with ground kept free before it: for its swing, and for whoever comes in."""
+        door = self.put(self.against(self.make("door", open_deg=float(open_deg)), wall, along), zones=False)
+        # A leaf sweeps a quarter circle of its own width, whichever side its hinges are on.
+        width = door.size[0]
+        reach = width + SWING_MARGIN_M if opens_inwards else DOORWAY_M
+        x, y = wall.point(along, reach / 2)
+        self.keep_free(Footprint(x, y, width / 2, reach / 2, wall.yaw, 0.0, HEAD_ROOM_M))
+        return door
+
+    def add_window(self, wall: Wall, along: float, width: float) -> SceneObject:
+        """A window in a wall."""
+        window = self.make("window", (width, None, None))
+        return self.put(self.against(window, wall, along), zones=False)
