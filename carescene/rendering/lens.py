@@ -8,7 +8,7 @@ every pixel has exactly one view direction, also those beyond the border.
 """
 
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float
@@ -70,13 +70,13 @@ def model_end(distortion: Distortion) -> tuple[float, float]:
     roots = np.roots([7 * k3, 5 * k2, 3 * k1, 1 - _END_SLOPE])
     real = roots.real[(np.abs(roots.imag) < 1e-9) & (roots.real > 0)]
     end = min(_FAR, float(np.sqrt(real.min()))) if len(real) else _FAR
-    return end, float(_slope(np.array(end * end), distortion))
+    return end, float(_slope(end * end, distortion))
 
 
 def _undistort_radially(seen: np.ndarray, distortion: Distortion) -> np.ndarray:
     end, slope = model_end(distortion)
     target = np.linalg.norm(seen, axis=-1)
-    last = float(end * _factor(np.array(end * end), distortion))
+    last = float(end * _factor(end * end, distortion))
     # A table gives a start so close that Newton's method converges from it.
     table = np.linspace(0.0, end, 4097)
     radius = np.interp(target, table * _factor(table * table, distortion), table)
@@ -89,11 +89,11 @@ def _undistort_radially(seen: np.ndarray, distortion: Distortion) -> np.ndarray:
     return seen * np.where(target > 1e-12, radius / np.maximum(target, 1e-12), 1.0)[..., None]
 
 
-def _factor(squared: np.ndarray, distortion: Distortion) -> np.ndarray:
+def _factor(squared: Any, distortion: Distortion) -> Any:
     k1, k2, _, _, k3 = distortion
     return 1 + squared * (k1 + squared * (k2 + squared * k3))
 
 
-def _slope(squared: np.ndarray, distortion: Distortion) -> np.ndarray:
+def _slope(squared: Any, distortion: Distortion) -> Any:
     k1, k2, _, _, k3 = distortion
     return 1 + squared * (3 * k1 + squared * (5 * k2 + squared * 7 * k3))
