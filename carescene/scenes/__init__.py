@@ -1,5 +1,6 @@
 """Rooms: furniture, generated wards, geometry questions, scene files."""
 
+from carescene.scenes.check import validate_scene
 from carescene.scenes.furniture import (
     BedSurface,
     PlacedSolid,
@@ -12,11 +13,14 @@ from carescene.scenes.furniture import (
     seat_surface,
 )
 from carescene.scenes.generator import PRESETS, generate_scene
+from carescene.scenes.geometry import SceneGeometry
 from carescene.scenes.materials import MATERIALS, Material
 from carescene.scenes.mesh import SHELL, SceneMesh
 from carescene.scenes.room_mesh import scene_mesh
 from carescene.scenes.scene import KINDS, Scene, SceneObject, object_to_world
+from carescene.scenes.scene_files import load_scene, save_scene, scene_from_dict, scene_to_dict
 from carescene.scenes.solids import Solid, box, cylinder, rod
+from carescene.scenes.user_mesh import read_mesh
 from carescene.scenes.walkable import free_path, ground_clearance, walkable_grid
 
 __all__ = [
@@ -28,6 +32,7 @@ __all__ = [
     "Material",
     "PlacedSolid",
     "Scene",
+    "SceneGeometry",
     "SceneMesh",
     "SceneObject",
     "SeatSurface",
@@ -40,11 +45,17 @@ __all__ = [
     "free_path",
     "generate_scene",
     "ground_clearance",
+    "load_scene",
     "object_solids",
     "object_to_world",
+    "read_mesh",
     "rod",
+    "save_scene",
+    "scene_from_dict",
     "scene_mesh",
     "scene_solids",
+    "scene_to_dict",
     "seat_surface",
+    "validate_scene",
     "walkable_grid",
 ]

@@ -1,0 +1,180 @@
+"""Signed distance to padded batches of rounded boxes and rounded cylinders, in torch.
+
+For a box with half extents h (rounding r included) and a point p in its frame, with q = |p| - (h - r):
+
+    d = |max(q, 0)| + min(max(q_x, q_y, q_z), 0) - r        (Quilez, "distance functions", iquilezles.org)
+
+A cylinder is the same in two dimensions, with q = (radius of p, |z|) - (h - r).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from carescene.scenes.solids import Solid
+
+# Where padding stands (metres): further than any room is wide, near enough for float32.
+_FAR = 1.0e4
+# Numbers per temporary array (4 MB in float32): more falls out of a processor's cache, and is slower.
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class SolidBatch:
+    """The solids of several rooms, padded to one count: boxes in the first `boxes` places, then cylinders.
+
+    Attributes:
+        center: in the world, metres; padding stands far away.
+        rotation: columns are the solid's own axes.
+        core: half extents without the rounding, metres.
+        radius: of the rounding, metres.
+        boxes: how many of the places hold boxes.
+        slots: places of each object's solids, filled up by repeating them.
+        owned: false for objects without solids.
+    """
+
+    center: Float[Tensor, "batch solid 3"]
+    rotation: Float[Tensor, "batch solid 3 3"]
+    core: Float[Tensor, "batch solid 3"]
+    radius: Float[Tensor, "batch solid"]
+    boxes: int
+    slots: Int[Tensor, "batch object slot"]
+    owned: Bool[Tensor, "batch object"]
+
+    @classmethod
+    def of(
+        cls, rooms: Sequence[Sequence[tuple[Solid, int]]], objects: int, dtype: torch.dtype = torch.float32
+    ) -> "SolidBatch":
+        """Pack each room's pairs of a solid in the world and the index of its object."""
+        shapes = ("box", "cylinder")
+        counts = [max([sum(s.shape == shape for s, _ in room) for room in rooms], default=0) for shape in shapes]
+        # One place of padding at least, so that an empty room needs no case of its own.
+        boxes, total = max(counts[0], 1), max(counts[0], 1) + counts[1]
+        center = np.full((len(rooms), total, 3), _FAR)
+        rotation = np.tile(np.eye(3), (len(rooms), total, 1, 1))
+        core, radius = np.zeros((len(rooms), total, 3)), np.zeros((len(rooms), total))
+        owner = np.full((len(rooms), total), -1)
+        for row, room in enumerate(rooms):
+            for first, shape in ((0, "box"), (boxes, "cylinder")):
+                for place, (solid, index) in enumerate((pair for pair in room if pair[0].shape == shape), first):
+                    center[row, place], rotation[row, place] = solid.center, solid.rotation
+                    core[row, place], radius[row, place] = solid.half - solid.radius, solid.radius
+                    owner[row, place] = index
+        slots, owned = _slots(owner, objects)
+        return cls(
+            torch.as_tensor(center, dtype=dtype),
+            torch.as_tensor(rotation, dtype=dtype),
+            torch.as_tensor(core, dtype=dtype),
+            torch.as_tensor(radius, dtype=dtype),
+            boxes,
+            slots,
+            owned,
+        )
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "SolidBatch":
+        """The same solids on another device or with another precision."""
+        return SolidBatch(
+            self.center.to(device, dtype),
+            self.rotation.to(device, dtype),
+            self.core.to(device, dtype),
+            self.radius.to(device, dtype),
+            self.boxes,
+            self.slots.to(device),
+            self.owned.to(device),
+        )
+
+    def nearest(self, points: Float[Tensor, "batch point 3"]) -> Int[Tensor, "batch point"]:
+        """Place of the solid with the smallest signed distance to each point."""
+        return self._over_chunks(points, lambda distance: distance.argmin(dim=-1))
+
+    def nearest_per_object(self, points: Float[Tensor, "batch point 3"]) -> Int[Tensor, "batch point object"]:
+        """Place of each object's solid with the smallest signed distance to each point; see `owned`."""
+        batch, objects, depth = self.slots.shape
+        flat = self.slots.reshape(batch, 1, -1)
+
+        def pick(distance: Tensor) -> Tensor:
+            spread = distance.gather(2, flat.expand(-1, distance.shape[1], -1))
+            return spread.reshape(batch, -1, objects, depth).argmin(dim=-1)
+
+        best = self._over_chunks(points, pick)[..., None]
+        return self.slots[:, None].expand(-1, best.shape[1], -1, -1).gather(3, best)[..., 0]
+
+    def distance(
+        self, points: Float[Tensor, "batch point 3"], place: Int[Tensor, "batch point"]
+    ) -> Float[Tensor, "batch point"]:
+        """Signed distance of each point to the one solid named for it, in metres; differentiable."""
+        room = torch.arange(len(points), device=points.device)[:, None]
+        offset = (points - self.center[room, place])[..., None, :]
+        local = (offset @ self.rotation[room, place])[..., 0, :]
+        return solid_distance(local, self.core[room, place], self.radius[room, place], place >= self.boxes)
+
+    @torch.no_grad()
+    def _over_chunks(self, points: Tensor, answer: Callable[[Tensor], Tensor]) -> Tensor:
+        """`answer` of all distances `(batch, some points, solid)`, chunk by chunk of points."""
+        batch, total = self.radius.shape
+        # Columns: all x coordinates, then all y, then all z, so that each is one block.
+        turn = self.rotation.permute(0, 2, 3, 1).reshape(batch, 3, 3 * total)
+        shift = torch.einsum("bsc,bsca->bas", self.center, self.rotation).reshape(batch, 1, 3 * total)
+        core = self.core.transpose(1, 2)[:, :, None]
+        radius = self.radius[:, None]
+        answers = []
+        for some in points.split(max(1, CHUNK // (batch * 3 * total)), dim=1):
+            local = torch.baddbmm(shift, some, turn, beta=-1).abs_().reshape(batch, -1, 3, total).unbind(2)
+            answers.append(answer(self._all_distances(local, core, radius)))
+        return torch.cat(answers, dim=1)
+
+    def _all_distances(self, local: tuple[Tensor, ...], core: Tensor, radius: Tensor) -> Tensor:
+        k = self.boxes
+        x, y, z = (axis[..., :k] - core[:, index, :, :k] for index, axis in enumerate(local))
+        inside = torch.maximum(torch.maximum(x, y), z).clamp_(max=0)
+        outside = x.clamp_(min=0).square_().add_(y.clamp_(min=0).square_()).add_(z.clamp_(min=0).square_()).sqrt_()
+        boxes = outside.add_(inside)
+        if k == radius.shape[-1]:
+            return boxes - radius
+        radial = torch.hypot(local[0][..., k:], local[1][..., k:]).sub_(core[:, 0, :, k:])
+        axial = local[2][..., k:] - core[:, 2, :, k:]
+        inside = torch.maximum(radial, axial).clamp_(max=0)
+        rounds = torch.hypot(radial.clamp_(min=0), axial.clamp_(min=0)).add_(inside)
+        return torch.cat([boxes, rounds], dim=-1).sub_(radius)
+
+
+def solid_distance(
+    local: Float[Tensor, "*batch 3"],
+    core: Float[Tensor, "*batch 3"],
+    radius: Float[Tensor, "*batch"],
+    is_cylinder: Bool[Tensor, "*batch"],
+) -> Float[Tensor, "*batch"]:
+    """Signed distance in metres of points in their solids' own frames; gradients are finite everywhere.
+
+    Args:
+        core: half extents without the rounding.
+    """
+    box = local.abs() - core
+    radial = safe_norm(local[..., :2]) - core[..., 0]
+    # A cylinder has two measures only: the third neither adds to the outside part nor rules the inside part.
+    flat = torch.stack([radial, radial.clamp(max=0), box[..., 2]], dim=-1)
+    q = torch.where(is_cylinder[..., None], flat, box)
+    return safe_norm(q.clamp(min=0)) + q.amax(dim=-1).clamp(max=0) - radius
+
+
+def safe_norm(vector: Float[Tensor, "*batch axis"]) -> Float[Tensor, "*batch"]:
+    """Length of vectors, with gradient 0 (not NaN) where the length is 0."""
+    squared = vector.square().sum(dim=-1)
+    positive = squared > 0
+    return torch.where(positive, torch.where(positive, squared, 1.0).sqrt(), 0.0)
+
+
+def _slots(owner: np.ndarray, objects: int) -> tuple[Tensor, Tensor]:
+    depth = max([int(np.bincount(row[row >= 0]).max()) for row in owner if (row >= 0).any()], default=1)
+    slots = np.zeros((len(owner), objects, depth), dtype=np.int64)
+    owned = np.zeros((len(owner), objects), dtype=bool)
+    for row, owners in enumerate(owner):
+        for index in np.unique(owners[owners >= 0]):
+            places = np.flatnonzero(owners == index)
+            slots[row, index] = np.resize(places, depth)
+            owned[row, index] = True
+    return torch.as_tensor(slots), torch.as_tensor(owned)

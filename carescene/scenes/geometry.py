@@ -1,0 +1,122 @@
+"""Geometry questions of people in rooms: how far is the nearest surface, how high is the ground around a point.
+
+Both are answered from the solids of which the furniture is drawn and from users' own meshes, in torch, for batches of
+rooms, with gradients in the points.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from carescene.errors import UserError
+from carescene.scenes._height_map import map_points, solid_tops
+from carescene.scenes._room_distance import RoomBatch, is_inside, wall_distance
+from carescene.scenes._solid_distance import SolidBatch
+from carescene.scenes.furniture import scene_solids
+from carescene.scenes.scene import Scene
+
+
+@dataclass(frozen=True)
+class SceneGeometry:
+    """The surfaces of a batch of rooms, padded to one size; make it with `SceneGeometry.of`.
+
+    All points are in the world: metres, z up, floor at z = 0.
+
+    Attributes:
+        solids: furniture, doors, windows and partitions.
+        rooms: walls and ceilings.
+        objects: how many objects each room has.
+    """
+
+    solids: SolidBatch
+    rooms: RoomBatch
+    objects: tuple[int, ...]
+
+    @classmethod
+    def of(
+        cls, scenes: Sequence[Scene], *, folder: Path | None = None, dtype: torch.dtype = torch.float32
+    ) -> "SceneGeometry":
+        """The geometry of some rooms.
+
+        Args:
+            folder: where the scenes' files lie, to which the names of their meshes are relative.
+            dtype: precision of the geometry, of the points asked for and of the answers.
+
+        Raises:
+            UserError: if there is no scene, or a mesh cannot be read.
+        """
+        if not scenes:
+            raise UserError("Expected at least one scene, but got none. Name the rooms to ask about.")
+        objects = tuple(len(scene.objects) for scene in scenes)
+        placed = [[(each.solid, each.index) for each in scene_solids(scene)] for scene in scenes]
+        return cls(
+            SolidBatch.of(placed, max(objects), dtype),
+            RoomBatch.of([scene.polygon for scene in scenes], [scene.height for scene in scenes], dtype),
+            objects,
+        )
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "SceneGeometry":
+        """The same geometry on another device or with another precision."""
+        return SceneGeometry(self.solids.to(device, dtype), self.rooms.to(device, dtype), self.objects)
+
+    def signed_distance(
+        self, points: Float[Tensor, "batch point 3"], *, per: Literal["scene", "object"] = "scene"
+    ) -> Float[Tensor, "batch point"] | Float[Tensor, "batch point object"]:
+        """Distance in metres to the nearest surface: positive in free space, negative inside things and walls.
+
+        Exact in free space. Inside, it is the deepest of the distances to the single solids' surfaces, which is never
+        deeper than the way out of all of them together. Differentiable once everywhere, with finite gradients; where
+        two surfaces are equally near, the gradient is that of one of them or of their mean.
+
+        Args:
+            per: `scene` for the nearest of furniture, walls, floor and ceiling; `object` for one distance for each
+                of the scene's objects, without the shell: infinite for objects that a smaller room lacks.
+        """
+        if per == "object":
+            return self._object_distance(points)
+        furniture = self.solids.distance(points, self.solids.nearest(points))
+        return torch.minimum(furniture, self.shell_distance(points).amin(dim=-1))
+
+    def shell_distance(self, points: Float[Tensor, "batch point 3"]) -> Float[Tensor, "batch point 3"]:
+        """Signed distances in metres to the nearest wall, to the floor and to the ceiling, positive inside the room."""
+        z = points[..., 2]
+        walls = wall_distance(self.rooms.corners, points[..., :2])
+        return torch.stack([walls, z, self.rooms.height[:, None] - z], dim=-1)
+
+    def height_map(
+        self,
+        center: Float[Tensor, "batch 2"],
+        yaw: Float[Tensor, "batch"],
+        *,
+        size_m: float | int = 1.2,
+        cells: int = 32,
+        limit_m: float | int = 2.0,
+        outside_m: float | int | None = None,
+    ) -> Float[Tensor, "batch cells cells"]:
+        """Height in metres of the highest surface below `limit_m`, on a square map around a point of the floor.
+
+        Rows run from behind to the front of a person who faces `yaw` (0 is world +y, as for `SceneObject`), columns
+        from left to right; the height is that at the middle of each cell. Differentiable once in center and yaw.
+
+        Args:
+            size_m: edge of the map. 1.2 m and 32 cells follow SceMoS (CVPR 2026).
+            limit_m: things above this do not count (lamps, curtain rails); things that reach through it count as this
+                high. 2 m is above a standing person's reach with the body.
+            outside_m: height of what lies outside the walls; `limit_m` if not given.
+        """
+        points = map_points(center, yaw, size_m, cells)
+        height = solid_tops(self.solids, points, limit_m)
+        outside = float(limit_m if outside_m is None else outside_m)
+        height = torch.where(is_inside(self.rooms.corners, points), height, outside)
+        return height.reshape(-1, cells, cells)
+
+    def _object_distance(self, points: Tensor) -> Tensor:
+        places = self.solids.nearest_per_object(points)
+        spread = points[:, :, None].expand(*places.shape, 3)
+        flat = self.solids.distance(spread.flatten(1, 2), places.flatten(1, 2)).reshape(places.shape)
+        return flat.masked_fill(~self.solids.owned[:, None], torch.inf)
