@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from carescene.errors import UserError
 from carescene.files import writable_folder, write_atomically
 from carescene.humans.body import load_body
 from carescene.humans.floor import Soles, find_soles
+from carescene.jobs import worker_count
 
 # Takes of one recorded body that its constants are fitted on; more change nothing.
 _CALIBRATION_TAKES = 40
@@ -71,7 +71,7 @@ def prepare_mocap(
     rejects += [(take.id, unfit[body_key(take)]) for take in takes if body_key(take) in unfit]
     records: list[TakeRecord] = []
     jobs = [(take, body_key(take)) for take in takes if body_key(take) in settings]
-    for take, outcome in prepare_takes(jobs, settings, out, _worker_count(workers), progress):
+    for take, outcome in prepare_takes(jobs, settings, out, worker_count(workers), progress):
         if isinstance(outcome, str):
             rejects.append((take.id, outcome))
         else:
@@ -101,12 +101,6 @@ def _check_datasets(datasets: Sequence[str]) -> None:
             f"Expected data sets out of {', '.join(DATASETS)}, but got {', '.join(unknown) or 'none'}. "
             "Leave the option out to import all."
         )
-
-
-def _worker_count(workers: int | None) -> int:
-    if workers is not None and workers < 1:
-        raise UserError(f"Expected at least 1 worker, but got {workers}. Leave the option out for one per core.")
-    return workers or os.cpu_count() or 1
 
 
 def _body_functions() -> BodyFunctions:

@@ -1,20 +1,13 @@
 """Many takes at once: worker processes that know the constants of every recorded body."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
-
-import torch
-from tqdm import tqdm
 
 from carescene.clips.prepare.calibrate import BodySetting
 from carescene.clips.prepare.process import TakeRecord, prepare_take
 from carescene.clips.prepare.takes import Take
 from carescene.errors import UserError
-
-# Set once in every worker process: settings are the same for all takes and would else be sent with each.
-_shared: dict[str, BodySetting] = {}
+from carescene.jobs import run_jobs
 
 
 def prepare_takes(
@@ -28,36 +21,17 @@ def prepare_takes(
         out: folder to write.
         workers: processes; 1 works in this one.
         progress: whether to show a progress bar on stderr.
+
+    Raises:
+        UserError: a full disk, or a worker that died.
     """
-    with tqdm(total=len(jobs), desc="prepare", unit="take", disable=not progress) as bar:
-        if workers == 1:
-            for take, key in jobs:
-                yield take, _attempt(take, settings[key], out)
-                bar.update()
-            return
-        # Spawned, not forked: a fork of a process whose torch threads run can hang.
-        with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (dict(settings),)) as pool:
-            waiting = {pool.submit(_attempt_shared, take, key, out): take for take, key in jobs}
-            try:
-                for future in as_completed(waiting):
-                    yield waiting[future], future.result()
-                    bar.update()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+    done = run_jobs(
+        _prepare, jobs, (dict(settings), out), workers=workers, label="prepare", unit="take", progress=progress
+    )
+    for (take, _), outcome in done:
+        yield take, str(outcome) if isinstance(outcome, UserError) else outcome
 
 
-def _start_worker(settings: dict[str, BodySetting]) -> None:
-    torch.set_num_threads(1)
-    _shared.update(settings)
-
-
-def _attempt(take: Take, setting: BodySetting, out: Path) -> TakeRecord | str:
-    try:
-        return prepare_take(take, setting, out)
-    except UserError as error:
-        return str(error)
-
-
-def _attempt_shared(take: Take, key: str, out: Path) -> TakeRecord | str:
-    return _attempt(take, _shared[key], out)
+def _prepare(job: tuple[Take, str], shared: tuple[dict[str, BodySetting], Path]) -> TakeRecord:
+    (take, key), (settings, out) = job, shared
+    return prepare_take(take, settings[key], out)
