@@ -41,17 +41,25 @@ def take_group(dataset: str, original_id: str) -> str:
     return f"{dataset}/{name}"
 
 
-def make_splits(items: Mapping[str, SplitItem], seed: str = "1") -> dict[str, list[str]]:
+def make_splits(
+    items: Mapping[str, SplitItem],
+    seed: str = "1",
+    *,
+    validation_share: float = VALIDATION_SHARE,
+    test_share: float = TEST_SHARE,
+) -> dict[str, list[str]]:
     """Sorted clip ids of each split.
 
-    Within every class, whole groups go to test until 12 % of its frames are there, then to validation until 8 %, the
-    rest is for training. The order of groups comes from a hash of their names: adding data moves no other group
+    Within every class, whole groups go to test until its share of the frames is there, then to validation, the rest
+    is for training. The order of groups comes from a hash of their names: adding data moves no other group
     unless a class' share overflows.
 
     Args:
         items: clip id -> item. A group belongs to the class of most of its frames.
         seed: another seed draws other groups.
+        validation_share, test_share: of the frames of each class; 0 leaves a split empty.
     """
+    shares = {"test": test_share, "val": validation_share}
     by_group: dict[str, list[str]] = defaultdict(list)
     for clip, item in items.items():
         by_group[item.group].append(clip)
@@ -64,20 +72,22 @@ def make_splits(items: Mapping[str, SplitItem], seed: str = "1") -> dict[str, li
         by_class[max(sorted(frames), key=lambda action: frames[action])].append(group)
     split_of: dict[str, str] = {}
     for groups in by_class.values():
-        split_of |= _place(groups, sizes, seed)
+        split_of |= _place(groups, sizes, seed, shares)
     result: dict[str, list[str]] = {split: [] for split in SPLITS}
     for clip, item in items.items():
         result[split_of[item.group]].append(clip)
     return {split: sorted(clips) for split, clips in result.items()}
 
 
-def _place(groups: list[str], sizes: Mapping[str, int], seed: str) -> dict[str, str]:
+def _place(groups: list[str], sizes: Mapping[str, int], seed: str, shares: Mapping[str, float]) -> dict[str, str]:
     if len(groups) < _FEWEST_GROUPS:
         return dict.fromkeys(groups, "train")
     total = sum(sizes[group] for group in groups)
     waiting = sorted(groups, key=lambda group: hashlib.blake2b(f"{seed}/{group}".encode()).hexdigest())
     placed: dict[str, str] = {}
-    for split, share in (("test", TEST_SHARE), ("val", VALIDATION_SHARE)):
+    for split, share in shares.items():
+        if share == 0:
+            continue
         got = 0
         while True:
             room = share * total - got
