@@ -46,7 +46,7 @@ class Topology:
     def face_normals(self, vertices: Float[np.ndarray, "vertex 3"]) -> Float[np.ndarray, "face 3"]:
         """Normals of the triangles, as long as twice their area."""
         first = vertices[self.faces[:, 0]]
-        return _cross(vertices[self.faces[:, 1]] - first, vertices[self.faces[:, 2]] - first)
+        return cross(vertices[self.faces[:, 1]] - first, vertices[self.faces[:, 2]] - first)
 
     def vertex_normals(self, face_normals: Float[np.ndarray, "face 3"]) -> Float[np.ndarray, "vertex 3"]:
         """Unit normals at the vertices: the sum of the adjoining triangles' normals, which weighs them by area."""
@@ -143,7 +143,7 @@ def pose_people(clip: Clip, body: Body) -> PosedPeople:
     )
 
 
-def _cross(
+def cross(
     first: Float[np.ndarray, "*batch 3"], second: Float[np.ndarray, "*batch 3"]
 ) -> Float[np.ndarray, "*batch 3"]:
     """Cross products; numpy's own is several times slower on long lists."""
