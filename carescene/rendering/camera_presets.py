@@ -1,0 +1,239 @@
+"""Where ward cameras hang, and the proof that one does not hang inside a wall or a cupboard.
+
+Places, angles and lenses follow fixed cameras in use (ceiling corners: LookDeep; high on the wall: SafelyYou; above the
+bed: Ocuvera; straight down: UR Fall's second camera). A preset draws several cameras by chance and keeps the one that
+sees most of the beds and of the floor that people can stand on.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+
+from carescene.errors import UserError
+from carescene.rendering.camera import Camera, look_rotation
+from carescene.rendering.lens import Distortion
+from carescene.scenes.furniture import bed_surface
+from carescene.scenes.geometry import SceneGeometry
+from carescene.scenes.scene import Scene, object_to_world
+
+CAMERA_PRESETS: Final = ("ceiling_corner", "wall", "over_bed", "overhead")
+
+# Degrees across the picture, drawn evenly. Looking straight down from a usual ceiling needs the widest lens.
+_VIEW: Final = {"ceiling_corner": (75, 115), "wall": (65, 105), "over_bed": (70, 105), "overhead": (100, 120)}
+# Metres above the floor; a low ceiling cuts it to what is below the ceiling by `_HANGING`.
+_HEIGHT: Final = {"ceiling_corner": (2.3, 3.0), "wall": (2.0, 2.6), "over_bed": (2.0, 2.7), "overhead": (2.5, 3.0)}
+_HANGING: Final = 0.08
+# Room around the eye in metres: half a camera's case.
+_CLEARANCE: Final = 0.06
+_CANDIDATES: Final = 24
+_SIGHT_STEPS: Final = 24
+# Share of the corner's distance from the middle by which a lens pulls it inwards: mild barrel, as of cheap wide lenses.
+_BARREL: Final = (0.01, 0.10)
+
+Pose = tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]]
+
+
+def place_camera(
+    preset: str, scene: Scene, *, seed: int, width: int, height: int, folder: Path | None = None
+) -> Camera:
+    """A camera as `preset` hangs it in this room; the same seed gives the same camera.
+
+    Args:
+        preset: one of `CAMERA_PRESETS`. `over_bed` without a bed takes a seat or else the middle of the room.
+        width, height: of the picture in pixels.
+        folder: where the scene's file lies, to which the names of its meshes are relative.
+
+    Raises:
+        UserError: for an unknown preset, an empty picture, or a room in which no such camera has room.
+    """
+    if preset not in CAMERA_PRESETS:
+        raise UserError(
+            f"Expected a camera preset out of {', '.join(CAMERA_PRESETS)}, but got '{preset}'. Choose one of them."
+        )
+    if width < 1 or height < 1:
+        raise UserError(f"Expected a picture of at least 1x1 pixels, but got {width}x{height}. Ask for a larger one.")
+    rng = np.random.default_rng([seed, CAMERA_PRESETS.index(preset)])
+    focal, lens = _draw_lens(rng, np.deg2rad(rng.uniform(*_VIEW[preset])), width, height)
+    geometry = SceneGeometry.of([scene], folder=folder)
+    shown = _one_resting_place(scene, rng) if preset == "over_bed" else scene
+    drawn = [_POSES[preset](shown, rng) for _ in range(_CANDIDATES)]
+    cameras = [Camera(eye, rotation, focal, width, height, lens, preset) for eye, rotation in drawn]
+    free = clearance(geometry, np.stack([camera.eye for camera in cameras])) > _CLEARANCE
+    cameras = [camera for camera, fits in zip(cameras, free, strict=True) if fits]
+    if not cameras:
+        raise UserError(
+            f"Scene '{scene.id}': expected room for a camera of preset '{preset}', but all {_CANDIDATES} tried places "
+            "are in walls or furniture. Take another preset or seed, or give the camera's place yourself."
+        )
+    wanted, worth = _worth_seeing(shown, geometry, cameras[0].eye if preset == "over_bed" else None)
+    return max(cameras, key=lambda camera: float(worth @ sees(camera, geometry, wanted)))
+
+
+def check_camera(camera: Camera, scene: Scene, *, folder: Path | None = None) -> Camera:
+    """The camera, if its eye is inside the room and outside everything in it.
+
+    Raises:
+        UserError: that says where the eye is, where the room is, and what to do.
+    """
+    geometry = SceneGeometry.of([scene], folder=folder, dtype=torch.float64)
+    eye = torch.from_numpy(np.asarray(camera.eye, np.float64))[None, None]
+    at = "(" + ", ".join(f"{value:.2f}" for value in camera.eye) + ")"
+    if float(geometry.shell_distance(eye).min()) <= 0:
+        (left, front), (right, back) = np.min(scene.polygon, axis=0), np.max(scene.polygon, axis=0)
+        raise UserError(
+            f"Scene '{scene.id}': expected the camera '{camera.name}' inside the room (x {left:.2f} to {right:.2f}, "
+            f"y {front:.2f} to {back:.2f}, z 0 to {scene.height:.2f} m, within its walls), but its eye is at {at}. "
+            "It would see the walls from behind. Move it into the room."
+        )
+    if scene.objects:
+        distances = geometry.signed_distance(eye, per="object")[0, 0]
+        nearest = int(distances.argmin())
+        if float(distances[nearest]) <= 0:
+            thing = scene.objects[nearest]
+            raise UserError(
+                f"Scene '{scene.id}': expected the camera '{camera.name}' in free space, but its eye at {at} is inside "
+                f"the {thing.kind} '{thing.id}' around ({', '.join(f'{value:.2f}' for value in thing.center)}). "
+                "It would see nothing but that. Move the camera or the thing."
+            )
+    return camera
+
+
+def clearance(geometry: SceneGeometry, points: Float[np.ndarray, "point 3"]) -> Float[np.ndarray, "point"]:
+    """Signed distance in metres from points of the one room of `geometry` to the nearest surface."""
+    asked = torch.from_numpy(np.ascontiguousarray(points, np.float32))[None]
+    return geometry.signed_distance(asked)[0].numpy()
+
+
+def sees(camera: Camera, geometry: SceneGeometry, points: Float[np.ndarray, "point 3"]) -> Bool[np.ndarray, "point"]:
+    """Which points (world, metres) are in the picture with nothing of the room in between."""
+    ahead = (points - camera.eye) @ camera.rotation[2] > 0.1
+    seen = np.zeros(len(points), dtype=bool)
+    pixels, _ = camera.project(points[ahead])
+    seen[ahead] = ((pixels >= 0) & (pixels < (camera.width, camera.height))).all(axis=1)
+    along = np.linspace(0.03, 0.97, _SIGHT_STEPS)[:, None, None]
+    between = camera.eye + along * (points[seen] - camera.eye)
+    free = clearance(geometry, between.reshape(-1, 3)).reshape(_SIGHT_STEPS, -1) > 0
+    seen[seen] = free.all(axis=0)
+    return seen
+
+
+def _draw_lens(rng: np.random.Generator, hfov: float, width: int, height: int) -> tuple[float, Distortion]:
+    """Focal length in pixels and a mild distortion that together give this angle across the picture."""
+    reach = np.tan(hfov / 2)
+    corner = reach * np.hypot(1, height / width)
+    k1 = -rng.uniform(*_BARREL) / corner**2
+    k2 = rng.uniform(-0.01, 0.01) / corner**4
+    p1, p2 = rng.normal(0, 5e-4, 2) / corner
+    focal = width / 2 / (reach * (1 + k1 * reach**2 + k2 * reach**4))
+    return float(focal), (float(k1), float(k2), float(p1), float(p2), 0.0)
+
+
+def _draw_height(preset: str, scene: Scene, rng: np.random.Generator) -> float:
+    return float(min(rng.uniform(*_HEIGHT[preset]), scene.height - _HANGING))
+
+
+def _ceiling_corner(scene: Scene, rng: np.random.Generator) -> Pose:
+    corners = np.array(scene.polygon, np.float64)
+    before, after = corners - np.roll(corners, 1, axis=0), np.roll(corners, -1, axis=0) - corners
+    # Corners that jut into the room cannot hold a camera that looks over all of it.
+    hollow = np.flatnonzero(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0] > 1e-9)
+    corner = int(rng.choice(hollow))
+    away = [_unit(after[corner]), -_unit(before[corner])]
+    spot = corners[corner] + sum(rng.uniform(0.10, 0.30) * side for side in away)
+    return _look(np.array([*spot, _draw_height("ceiling_corner", scene, rng)]), _focus(scene, rng), rng)
+
+
+def _wall(scene: Scene, rng: np.random.Generator) -> Pose:
+    corners = np.array(scene.polygon, np.float64)
+    edges = np.roll(corners, -1, axis=0) - corners
+    lengths = np.linalg.norm(edges, axis=1)
+    edge = int(rng.choice(len(edges), p=lengths / lengths.sum()))
+    inward = _unit(np.array([-edges[edge, 1], edges[edge, 0]]))
+    spot = corners[edge] + rng.uniform(0.2, 0.8) * edges[edge] + rng.uniform(0.10, 0.20) * inward
+    return _look(np.array([*spot, _draw_height("wall", scene, rng)]), _focus(scene, rng), rng)
+
+
+def _over_bed(scene: Scene, rng: np.random.Generator) -> Pose:
+    if not scene.objects:
+        return _overhead(scene, rng)
+    rest = scene.objects[0]
+    # Above the head end, looking along the person who lies there towards the feet and the floor in front of them.
+    depth = rest.size[1]
+    eye = object_to_world(rest, (rng.uniform(-0.3, 0.3), rng.uniform(-0.48, -0.25) * depth, 0.0))
+    target = object_to_world(rest, (rng.uniform(-0.15, 0.15), rng.uniform(0.05, 0.25) * depth, 0.0))
+    return _look(np.array([*eye[:2], _draw_height("over_bed", scene, rng)]), np.array([*target[:2], 0.5]), rng)
+
+
+def _overhead(scene: Scene, rng: np.random.Generator) -> Pose:
+    spot = _focus(scene, rng)[:2] + rng.uniform(-0.3, 0.3, 2)
+    # Along the first wall, as a fitter would hang it, give or take some degrees.
+    edge = np.subtract(scene.polygon[1], scene.polygon[0])
+    azimuth = np.arctan2(edge[1], edge[0]) + rng.integers(4) * np.pi / 2 + rng.normal(0, np.deg2rad(2))
+    lean = np.deg2rad(rng.normal(0, 1.5, 2))
+    rotation = look_rotation(np.array([*np.tan(lean), -1.0]), up=(float(np.cos(azimuth)), float(np.sin(azimuth)), 0.0))
+    return np.array([*spot, _draw_height("overhead", scene, rng)]), rotation
+
+
+_POSES: Final[dict[str, Callable[[Scene, np.random.Generator], Pose]]] = {
+    "ceiling_corner": _ceiling_corner,
+    "wall": _wall,
+    "over_bed": _over_bed,
+    "overhead": _overhead,
+}
+
+
+def _look(eye: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> Pose:
+    """Look at a target, turned about the view axis by a degree or so, as screws hold it."""
+    roll = np.deg2rad(rng.normal(0, 1.0))
+    turn = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
+    return eye, turn @ look_rotation(target - eye)
+
+
+def _focus(scene: Scene, rng: np.random.Generator) -> Float[np.ndarray, "3"]:
+    """What a camera is pointed at: between the beds and the middle of the floor, at about a seated person's height."""
+    low, high = np.min(scene.polygon, axis=0), np.max(scene.polygon, axis=0)
+    middle = (low + high) / 2
+    beds = scene.of_kind("bed")
+    if beds:
+        middle = 0.5 * middle + 0.5 * np.mean([bed.center[:2] for bed in beds], axis=0)
+    return np.array([*(middle + rng.normal(0, 0.15, 2)), rng.uniform(0.5, 0.9)])
+
+
+def _one_resting_place(scene: Scene, rng: np.random.Generator) -> Scene:
+    """The room with one of its beds alone, or of its seats where it has no bed; empty without either."""
+    for kinds in (("bed",), ("recliner", "chair", "wheelchair", "toilet")):
+        things = scene.of_kind(*kinds)
+        if things:
+            return dataclasses.replace(scene, objects=[things[int(rng.integers(len(things)))]])
+    return dataclasses.replace(scene, objects=[])
+
+
+def _worth_seeing(
+    scene: Scene, geometry: SceneGeometry, above: Float[np.ndarray, "3"] | None
+) -> tuple[Float[np.ndarray, "point 3"], Float[np.ndarray, "point"]]:
+    """Points of people on beds and on free floor, and how much each counts; beds count as much as all the floor.
+
+    With an eye `above` a bed, floor counts only near that eye.
+    """
+    low, high = np.min(scene.polygon, axis=0), np.max(scene.polygon, axis=0)
+    grid = np.stack(np.meshgrid(*(np.arange(low[axis] + 0.25, high[axis], 0.5) for axis in (0, 1))), -1).reshape(-1, 2)
+    floor = np.concatenate([np.column_stack([grid, np.full(len(grid), z)]) for z in (0.3, 1.0, 1.6)])
+    floor = floor[clearance(geometry, floor) > 0.1]
+    if above is not None:
+        floor = floor[np.linalg.norm(floor[:, :2] - above[:2], axis=1) < 2.5]
+    lying = []
+    for bed in scene.of_kind("bed"):
+        top = bed_surface(bed).height + 0.15 - bed.center[2]
+        lying += [object_to_world(bed, (0.0, share * bed.size[1], top)) for share in (-0.3, 0.0, 0.3)]
+    points = np.concatenate([floor, np.reshape(lying, (-1, 3))])
+    worth = np.concatenate([np.full(len(floor), 1 / max(len(floor), 1)), np.full(len(lying), 1 / max(len(lying), 1))])
+    return points, worth
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
