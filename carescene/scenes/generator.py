@@ -69,7 +69,7 @@ def generate_with_attempts(preset: str, seed: int) -> tuple[Scene, int]:
         scene = Scene(
             id=f"{preset}-{seed}",
             polygon=room.polygon,
-            height=round(float(rng.uniform(2.5, 3.0)), 2),
+            height=room.height,
             objects=room.objects,
             style=random_style(rng),
             preset=preset,

@@ -69,6 +69,24 @@ def make(kind: str, name: str, size: Size = (None, None, None), **params: Parame
     return default_object(kind, name, x=0.0, y=0.0, yaw=0.0, size=size, bottom=None, **params)
 
 
+def some_parameters(kind: str, rng: np.random.Generator) -> dict[str, Parameter]:
+    """Parameters of a piece as found on a ward: seats of several heights, things on tables, chairs without arms."""
+    if kind == "chair":
+        return {"seat_height_m": round(float(rng.uniform(0.42, 0.50)), 3), "arms": bool(rng.random() < 0.7)}
+    if kind == "recliner":
+        tilt = 0.0 if rng.random() < 0.6 else round(float(rng.uniform(10, 30)), 1)
+        return {"seat_height_m": round(float(rng.uniform(0.44, 0.50)), 3), "recline_deg": tilt}
+    if kind == "walker":
+        return {"style": "frame" if rng.random() < 0.5 else "rollator"}
+    if kind == "iv_pole":
+        return {"bags": int(rng.integers(1, 3)), "pump": bool(rng.random() < 0.6)}
+    if kind in ("overbed_table", "table"):
+        return {"items": int(rng.choice((0, 0, 1, 2, 3)))}
+    if kind == "window":
+        return {"blind": 0.0 if rng.random() < 0.6 else round(float(rng.uniform(0.1, 0.7)), 2)}
+    return {}
+
+
 def moved(thing: SceneObject, x: float, y: float, yaw: float) -> SceneObject:
     """The same thing at another place, at the same height."""
     turned = math.remainder(yaw, 2 * math.pi)
@@ -80,6 +98,7 @@ class Layout:
 
     def __init__(self, polygon: list[tuple[float, float]], rng: np.random.Generator) -> None:
         self.polygon = polygon
+        self.height = round(float(rng.uniform(2.5, 3.0)), 2)
         self.walls = walls_of(polygon)
         self.rng = rng
         self.objects: list[SceneObject] = []
@@ -99,20 +118,30 @@ class Layout:
         return f"{kind}-{1 + sum(thing.kind == kind for thing in self.objects)}"
 
     def make(self, kind: str, size: Size = (None, None, None), **params: Parameter) -> SceneObject:
-        """A piece with the next free name of its kind, see `make`."""
-        return make(kind, self.name(kind), size, **params)
+        """A piece with the next free name of its kind, see `make`; what is not given is as on other wards, more or less."""
+        usual = some_parameters(kind, self.rng)
+        return make(kind, self.name(kind), size, **{**usual, **params})
+
+    def curtain(self, length: float, drawn: float, gathered: str = "left") -> SceneObject:
+        """A curtain on a rail of this length below this room's ceiling."""
+        ceiling = {"ceiling_m": self.height, "rail_height_m": min(2.3, self.height - 0.15)}
+        return self.make("curtain", (length, None, None), drawn=drawn, gathered=gathered, **ceiling)
 
     def keep_free(self, part: Footprint) -> None:
         """Let no furniture be placed here that people cannot pass under."""
         self.free.append(part)
 
-    def fits(self, thing: SceneObject, gap: float = 0.02, zones: bool = True) -> bool:
-        """Whether a thing stands inside the room, `gap` metres from all others, and out of the ground to keep free."""
+    def fits(self, thing: SceneObject, gap: float = 0.02, zones: bool = True, over: SceneObject | None = None) -> bool:
+        """Whether a thing stands inside the room, `gap` metres from all others, and out of the ground to keep free.
+
+        It may share room with `over`, such as an overbed table with its bed.
+        """
         if not within_walls(footprint(thing), self.polygon):
             return False
         grown = footprint(thing, gap)
-        if any(overlap(grown, other) for other in self._footprints):
-            return False
+        for other, part in zip(self.objects, self._footprints, strict=True):
+            if other is not over and overlap(grown, part):
+                return False
         return not (zones and any(overlap(grown, zone) for zone in self.free))
 
     def put(self, thing: SceneObject, gap: float = 0.02, zones: bool = True) -> SceneObject:
@@ -155,11 +184,12 @@ class Layout:
         at = footprint(other).world(x, y)
         return moved(thing, *at, other.yaw + turn)
 
-    def try_put(self, thing: SceneObject, gap: float = 0.03) -> bool:
-        """Place a thing where it is if it fits there."""
-        if not self.fits(thing, gap):
+    def try_put(self, thing: SceneObject, gap: float = 0.03, over: SceneObject | None = None) -> bool:
+        """Place a thing where it is if it fits there, see `fits`."""
+        if not self.fits(thing, gap, over=over):
             return False
-        self.put(thing, gap)
+        self.objects.append(thing)
+        self._footprints.append(footprint(thing))
         return True
 
     def add_door(

@@ -30,10 +30,10 @@ def bathroom(rng: np.random.Generator) -> Layout:
     x, y = footprint(basin).world(0.0, basin.size[1] / 2 + 0.35)
     room.keep_free(Footprint(x, y, 0.35, 0.34, basin.yaw, 0.0, HEAD_ROOM_M))
     if room.chance(0.4):
-        room.somewhere_against(room.make("handrail", (0.6, None, None)), others, off=0.0)
+        room.somewhere_against(room.make("handrail", (0.6, None, None), style="grab"), others, off=0.0)
     if room.chance(0.35):
         wall = others[int(rng.integers(len(others)))]
-        high = room.make("window")
+        high = room.make("window", (room.between(0.6, 1.0), None, None))
         room.somewhere_against(high, [wall], off=0.0)
     if room.chance(0.35):
         kind = ("walker", "wheelchair", "cabinet")[int(rng.integers(3))]
@@ -51,11 +51,11 @@ def _shower(room: Layout, walls: list[Wall]) -> None:
     corner = Footprint(x, y, width / 2, depth / 2, wall.yaw, 0.0, HEAD_ROOM_M)
     if any(overlap(corner, zone) for zone in room.free):
         raise NoRoomError("the shower is in the way of the door")
-    curtain = room.make("curtain", (width, None, None), drawn=room.between(0.1, 0.7))
+    curtain = room.curtain(width, room.between(0.1, 0.7))
     room.put(room.against(curtain, wall, middle, off=depth))
-    room.put(room.against(room.make("handrail", (width - 0.35, None, None)), wall, middle, off=0.0))
+    room.put(room.against(room.make("handrail", (width - 0.35, None, None), style="grab"), wall, middle, off=0.0))
     if room.chance(0.6):
-        stool = room.make("chair")
+        stool = room.make("chair", arms=True)
         if max(stool.size[:2]) < min(width, depth) - 0.25:
             room.try_put(room.against(stool, wall, middle, off=0.14))
     room.keep_free(corner)
@@ -63,14 +63,15 @@ def _shower(room: Layout, walls: list[Wall]) -> None:
 
 def _toilet(room: Layout, walls: list[Wall]) -> None:
     """Beside a corner, so that the wall next to it can carry a grab rail."""
-    toilet = room.make("toilet")
+    # Folding arms on both sides, or a rail on the wall alone.
+    toilet = room.make("toilet", arms=room.chance(0.5))
     for _ in range(30):
         number = int(room.rng.integers(len(walls)))
-        wall, aside = walls[number], room.between(0.42, 0.5)
+        wall, aside = walls[number], room.between(0.48, 0.55)
         at_start = room.chance(0.5)
         placed = room.against(toilet, wall, aside if at_start else wall.length - aside)
         side = walls[number - 1] if at_start else walls[(number + 1) % len(walls)]
-        rail = room.make("handrail", (0.7, None, None))
+        rail = room.make("handrail", (0.7, None, None), style="grab")
         along = toilet.size[1] / 2 + 0.1
         rail = room.against(rail, side, side.length - along if at_start else along)
         if room.fits(placed) and room.fits(rail):

@@ -6,12 +6,13 @@ from typing import Final
 import numpy as np
 
 from carescene.scenes.footprint import Footprint, footprint, overlap
+from carescene.scenes.furniture import bed_surface
 from carescene.scenes.layout import HEAD_ROOM_M, Layout, NoRoomError, Wall
 from carescene.scenes.scene import SceneObject
 
 # Where staff stand to help and a walker passes: a bed needs this much floor on at least one long side.
 BEDSIDE_M: Final = 0.9
-_WARDROBE: Final = (0.62, 0.58, 1.85)
+_WARDROBE: Final = (0.62, 0.58, 1.50)
 # Heads stand off the wall by the thickness of the wall guard behind them.
 _HEAD_GAP: Final = 0.05
 
@@ -151,12 +152,12 @@ def _row_of_beds(room: Layout, wall: Wall, count: int) -> None:
 def _curtain_between(room: Layout, wall: Wall, along: float, length: float) -> None:
     """A curtain that runs from the wall into the room; its rail hangs from the ceiling."""
     drawn = float(room.rng.choice((0.15, 0.25, 0.5, 0.8, 1.0)))
-    curtain = room.make("curtain", (length, None, None), drawn=drawn)
+    curtain = room.curtain(length, drawn)
     room.put(room.against(curtain, wall, along, off=0.03, turn=math.pi / 2))
 
 
 def _curtain_beside(room: Layout, bed: SceneObject, wall: Wall, side: float) -> None:
-    curtain = room.make("curtain", (bed.size[1] + 0.2, None, None), drawn=room.between(0.1, 0.6))
+    curtain = room.curtain(bed.size[1] + 0.2, room.between(0.1, 0.6))
     at = footprint(bed).world(side * (bed.size[0] / 2 + BEDSIDE_M + 0.2), 0.0)
     along = (at[0] - wall.start[0]) * wall.direction[0] + (at[1] - wall.start[1]) * wall.direction[1]
     placed = room.against(curtain, wall, along, off=0.03, turn=math.pi / 2)
@@ -164,7 +165,7 @@ def _curtain_beside(room: Layout, bed: SceneObject, wall: Wall, side: float) -> 
 
 
 def _curtain_at_foot(room: Layout, bed: SceneObject) -> None:
-    curtain = room.make("curtain", (room.between(1.8, 2.2), None, None), drawn=room.between(0.1, 0.45))
+    curtain = room.curtain(room.between(1.8, 2.2), room.between(0.1, 0.45))
     room.try_put(room.beside(curtain, bed, 0.0, bed.size[1] / 2 + room.between(0.35, 0.45)))
 
 
@@ -199,7 +200,7 @@ def _bed_set(room: Layout, bed: SceneObject, wall: Wall, visitor: bool) -> None:
 
 
 def _cabinet(room: Layout, bed: SceneObject, side: float) -> bool:
-    cabinet = room.make("cabinet")
+    cabinet = room.make("cabinet", items=int(room.rng.integers(0, 4)))
     x = side * (bed.size[0] / 2 + cabinet.size[0] / 2 + room.between(0.06, 0.2))
     y = -bed.size[1] / 2 + cabinet.size[1] / 2
     return room.try_put(room.beside(cabinet, bed, x, y))
@@ -218,7 +219,15 @@ def _visitor_seat(room: Layout, bed: SceneObject, side: float) -> None:
 
 
 def _overbed_table(room: Layout, bed: SceneObject, side: float) -> None:
-    """Pushed aside, as it is whenever somebody gets in or out: beyond the foot end or along the other side."""
+    """Across the bed as at meals, or pushed aside as it is whenever somebody gets in or out."""
+    mattress = bed_surface(bed).height
+    if room.chance(0.35) and mattress < 0.82:
+        # Above rails and a lying person's knees. Its column stands beside the bed, at its own -x end.
+        table = room.make("overbed_table", height_m=round(mattress + 0.32, 2))
+        x = side * (bed.size[0] / 2 + 0.12 - table.size[0] / 2)
+        turn = math.pi if side > 0 else 0.0
+        if room.try_put(room.beside(table, bed, x, room.between(0.1, 0.5), turn), over=bed):
+            return
     table = room.make("overbed_table")
     long_ways = math.pi / 2 if table.size[0] > table.size[1] else 0.0
     for _ in range(12):
