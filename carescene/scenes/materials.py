@@ -26,6 +26,8 @@ MATERIALS: Final[dict[str, Material]] = {
     "tiles": Material((0.66, 0.70, 0.71), 0.7, gloss=0.4),
     "wall_guard": Material((0.45, 0.36, 0.26), 0.5, gloss=0.1),
     "door": Material((0.47, 0.33, 0.20), 0.55, gloss=0.15),
+    "doorway": Material((0.07, 0.07, 0.075), 0.08),
+    "blind": Material((0.66, 0.64, 0.58), 0.6),
     "frame": Material((0.60, 0.61, 0.61), 0.6, gloss=0.2),
     "glass_sky": Material((0.75, 0.85, 0.98), 0.3, gloss=0.6, glow=1.6),
     "metal": Material((0.55, 0.56, 0.57), 0.6, gloss=0.6),

@@ -8,30 +8,35 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from carescene.errors import UserError
+from carescene.scenes.furniture.aids import IV_POLE, WALKER
+from carescene.scenes.furniture.bathroom import BASIN, HANDRAIL, TOILET
 from carescene.scenes.furniture.bed import BED
 from carescene.scenes.furniture.builder import Builder, Size
+from carescene.scenes.furniture.openings import CURTAIN, DOOR, WINDOW
 from carescene.scenes.furniture.parameters import read_parameters
-from carescene.scenes.furniture.plain import OTHER, WALL, standing_box
+from carescene.scenes.furniture.plain import OTHER, WALL
+from carescene.scenes.furniture.seating import CHAIR, RECLINER, WHEELCHAIR
+from carescene.scenes.furniture.storage import CABINET, OVERBED_TABLE, TABLE
 from carescene.scenes.scene import Parameter, Scene, SceneObject, object_to_world
 from carescene.scenes.solids import Solid
 
 BUILDERS: Final[Mapping[str, Builder[Any]]] = MappingProxyType(
     {
         "bed": BED,
-        "cabinet": standing_box((0.50, 0.45, 0.75), "wood_light"),
-        "overbed_table": standing_box((0.80, 0.42, 0.85), "wood_light"),
-        "chair": standing_box((0.55, 0.55, 0.85), "upholstery"),
-        "recliner": standing_box((0.75, 0.85, 1.10), "vinyl"),
-        "wheelchair": standing_box((0.65, 1.05, 0.92), "vinyl"),
-        "walker": standing_box((0.60, 0.65, 0.88), "metal"),
-        "iv_pole": standing_box((0.60, 0.60, 1.90), "metal"),
-        "curtain": standing_box((2.0, 0.12, 2.4), "curtain", 0.3),
-        "door": standing_box((1.10, 0.12, 2.10), "door"),
-        "window": standing_box((1.60, 0.12, 1.30), "glass_sky", 0.9),
-        "toilet": standing_box((0.38, 0.70, 0.82), "ceramic"),
-        "basin": standing_box((0.55, 0.48, 1.85), "ceramic"),
-        "table": standing_box((1.20, 0.80, 0.74), "wood_light"),
-        "handrail": standing_box((1.00, 0.09, 0.06), "metal", 0.85),
+        "cabinet": CABINET,
+        "overbed_table": OVERBED_TABLE,
+        "chair": CHAIR,
+        "recliner": RECLINER,
+        "wheelchair": WHEELCHAIR,
+        "walker": WALKER,
+        "iv_pole": IV_POLE,
+        "curtain": CURTAIN,
+        "door": DOOR,
+        "window": WINDOW,
+        "toilet": TOILET,
+        "basin": BASIN,
+        "table": TABLE,
+        "handrail": HANDRAIL,
         "wall": WALL,
         "other": OTHER,
     }

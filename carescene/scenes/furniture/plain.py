@@ -26,15 +26,3 @@ OTHER = Builder(
     smallest=(0.01, 0.01, 0.01),
     largest=(20.0, 20.0, 10.0),
 )
-
-
-def standing_box(natural: Size, material: str, bottom: float = 0.0) -> Builder[NoParameters]:
-    """A builder that only knows the box."""
-    return Builder(
-        parameters=NoParameters,
-        size=lambda values: natural,
-        solids=lambda size, values: [box((0, 0, size[2] / 2), size, material, radius=0.01)],
-        smallest=(0.02, 0.02, 0.02),
-        largest=(20.0, 20.0, 5.0),
-        bottom=lambda values: bottom,
-    )

@@ -7,7 +7,17 @@ import numpy as np
 from jaxtyping import Float
 
 from carescene.errors import UserError
+from carescene.scenes.furniture.bathroom import ToiletParameters, toilet_bowl
 from carescene.scenes.furniture.bed import bed_surface
+from carescene.scenes.furniture.parameters import read_parameters
+from carescene.scenes.furniture.seating import (
+    ChairParameters,
+    ReclinerParameters,
+    WheelchairParameters,
+    chair_seat,
+    recliner_reach,
+    wheelchair_seat,
+)
 from carescene.scenes.scene import SceneObject
 
 SEATS: Final = ("chair", "recliner", "wheelchair", "toilet", "bed")
@@ -58,6 +68,22 @@ def seat_surface(thing: SceneObject, side: Side = "front") -> SeatSurface:
         return SeatSurface(
             bed.height, float(bed.foot[1] - bed.hinge[1]), bed.width / 2, front, np.array([sign, 0.0, 0.0])
         )
-    height = {"chair": 0.46, "recliner": 0.48, "wheelchair": 0.50, "toilet": 0.44}[thing.kind]
-    front = np.array([0.0, thing.size[1] / 2 - 0.02, floor + height])
-    return SeatSurface(height, thing.size[0] - 0.1, min(0.45, thing.size[1] - 0.1), front, np.array([0.0, 1.0, 0.0]))
+    height, width, depth, edge = _seat(thing)
+    front = np.array([0.0, edge, floor + height])
+    return SeatSurface(height, width, depth, front, np.array([0.0, 1.0, 0.0]))
+
+
+def _seat(thing: SceneObject) -> tuple[float, float, float, float]:
+    """Height, width, depth of the seat and where along y its front edge lies, metres."""
+    if thing.kind == "chair":
+        chair = read_parameters(ChairParameters, thing)
+        return chair.seat_height_m, thing.size[0] - 0.11, *chair_seat(thing.size)
+    if thing.kind == "recliner":
+        recliner = read_parameters(ReclinerParameters, thing)
+        back, front = recliner_reach(recliner)
+        edge = thing.size[1] / 2 - front
+        return recliner.seat_height_m, thing.size[0] - 0.20, edge + thing.size[1] / 2 - back, edge
+    if thing.kind == "wheelchair":
+        return read_parameters(WheelchairParameters, thing).seat_height_m, *wheelchair_seat(thing.size)
+    toilet = read_parameters(ToiletParameters, thing)
+    return toilet.seat_height_m, 0.36, *toilet_bowl(thing.size)
