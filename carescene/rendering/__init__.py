@@ -1,6 +1,7 @@
 """Pictures of clips: camera, one plain view of people on a floor, videos and contact sheets."""
 
 from carescene.rendering.camera import Camera, camera_from_dict, frame_motion, frame_points, look_at
+from carescene.rendering.camera_presets import CAMERA_PRESETS, check_camera, place_camera
 from carescene.rendering.contact_sheet import Strip, contact_sheet, write_contact_sheet
 from carescene.rendering.draw import Cloth, Drawn, draw_buffer
 from carescene.rendering.gbuffer import GBuffer
@@ -22,6 +23,7 @@ from carescene.rendering.video import (
 from carescene.rendering.view import render_clip
 
 __all__ = [
+    "CAMERA_PRESETS",
     "Camera",
     "Cloth",
     "Drawn",
@@ -32,6 +34,7 @@ __all__ = [
     "Strip",
     "Topology",
     "camera_from_dict",
+    "check_camera",
     "contact_sheet",
     "depth_to_millimetres",
     "draw_buffer",
@@ -41,6 +44,7 @@ __all__ = [
     "h264",
     "look_at",
     "open_video",
+    "place_camera",
     "pose_people",
     "read_depth_video",
     "read_gray_video",
