@@ -5,6 +5,8 @@ from carescene.rendering.camera_presets import CAMERA_PRESETS, check_camera, pla
 from carescene.rendering.contact_sheet import Strip, contact_sheet, write_contact_sheet
 from carescene.rendering.draw import Cloth, Drawn, draw_buffer
 from carescene.rendering.gbuffer import GBuffer
+from carescene.rendering.looks import ROLES, dress_person
+from carescene.rendering.outfit import Look, Outfit
 from carescene.rendering.people import PeopleFrame, PosedPeople, Topology, pose_people
 from carescene.rendering.room_view import RoomView
 from carescene.rendering.video import (
@@ -21,23 +23,30 @@ from carescene.rendering.video import (
     write_video,
 )
 from carescene.rendering.view import render_clip
+from carescene.rendering.wardrobe import Wardrobe, dress_clip
 
 __all__ = [
     "CAMERA_PRESETS",
+    "ROLES",
     "Camera",
     "Cloth",
     "Drawn",
     "GBuffer",
+    "Look",
+    "Outfit",
     "PeopleFrame",
     "PosedPeople",
     "RoomView",
     "Strip",
     "Topology",
+    "Wardrobe",
     "camera_from_dict",
     "check_camera",
     "contact_sheet",
     "depth_to_millimetres",
     "draw_buffer",
+    "dress_clip",
+    "dress_person",
     "frame_motion",
     "frame_points",
     "gif_bytes",

@@ -1,108 +1,191 @@
-"""Simple clothes: which part of a body's skin is shirt, trousers, shoe or hair, decided in the rest pose.
+"""Clothes: which part of a body's skin is gown, trousers, shoe or hair, decided in the rest pose.
 
-Borders between garments are straight cuts through the T-pose. Every vertex gets one signed field per garment; a ray
-that hits between vertices interpolates the fields, so a hem stays sharp at any picture size without a texture.
+Borders between garments are cuts through the T-pose, given by signed fields in metres (y up, facing +z, left is +x).
+They are evaluated wherever a ray hits, in rest-pose coordinates, so hems stay sharp at any picture size without a
+texture.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from carescene.humans.skeleton import JOINT
 
-GARMENTS: Final = ("skin", "hair", "shirt", "trousers", "shoes")
-
-# How far each garment stands off the skin in metres, and how strongly it hides what is under it (0 to 1 per smoothing
-# step): a shirt hangs over the ribs, a shoe closes over the toes.
-_THICKNESS: Final = {"skin": 0.0, "hair": 0.012, "shirt": 0.011, "trousers": 0.010, "shoes": 0.008}
-_SMOOTHNESS: Final = {"skin": 0.0, "hair": 0.3, "shirt": 0.6, "trousers": 0.6, "shoes": 1.0}
-
-# Linear-light red, green, blue. One outfit per person of a clip; with more persons than outfits they repeat.
-_OUTFITS: Final = (
-    {"shirt": (0.085, 0.185, 0.42), "trousers": (0.125, 0.13, 0.15), "shoes": (0.035, 0.032, 0.035)},
-    {"shirt": (0.10, 0.34, 0.30), "trousers": (0.32, 0.31, 0.29), "shoes": (0.42, 0.42, 0.41)},
-    {"shirt": (0.45, 0.17, 0.10), "trousers": (0.07, 0.10, 0.19), "shoes": (0.10, 0.09, 0.08)},
-    {"shirt": (0.42, 0.32, 0.12), "trousers": (0.16, 0.12, 0.09), "shoes": (0.22, 0.20, 0.19)},
+# Painted one over the other: of several whose field is positive, the last one is seen.
+GARMENTS: Final = (
+    "skin",
+    "lips",
+    "eyes",
+    "irises",
+    "brows",
+    "hair",
+    "bottom",
+    "top",
+    "trim",
+    "badge",
+    "socks",
+    "shoes",
+    "soles",
 )
-_SKIN: Final = (0.56, 0.315, 0.215)
-_DARK_HAIR: Final = (0.065, 0.042, 0.03)
-_GREY_HAIR: Final = (0.47, 0.46, 0.45)
-# Hair is dark up to about 45 years and fully grey from about 70.
-_GREYING_YEARS: Final = (45.0, 70.0)
+GARMENT: Final = {name: index for index, name in enumerate(GARMENTS)}
+
+# Half the room that 4:2:0 video leaves for a line: narrower bands vanish anyway.
+_BAND: Final = 0.012
 
 
 @dataclass(frozen=True)
-class Outfit:
-    """What a person wears.
+class Landmarks:
+    """Where things are on one body in its rest pose, metres.
 
-    `fields` are positive inside each garment, `colors` linear light per garment; `thickness` (metres) and `smoothness`
-    (0 to 1) say per vertex how the cloth stands off the skin and hides its details.
+    `scale` is the head's size relative to the bundled body's: the face is drawn in its units around the nose's tip.
     """
 
-    fields: Float[np.ndarray, "vertex garment"]
-    colors: Float[np.ndarray, "garment 3"]
-    thickness: Float[np.ndarray, "vertex"]
-    smoothness: Float[np.ndarray, "vertex"]
+    top: float
+    sole: float
+    nose: Float[np.ndarray, "3"]
+    scale: float
+    neck: Float[np.ndarray, "3"]
+    shoulder: float
+    elbow: float
+    wrist: float
+    pelvis: float
+    knee: float
+    ankle: float
+    chest: float
 
 
-def garment_fields(
-    vertices: Float[np.ndarray, "vertex 3"], joints: Float[np.ndarray, "24 3"]
-) -> Float[np.ndarray, "vertex garment"]:
-    """Signed fields in metres, positive inside each garment of `GARMENTS`, of a body in SMPL's rest pose (y up).
+def find_landmarks(vertices: Float[np.ndarray, "vertex 3"], joints: Float[np.ndarray, "24 3"]) -> Landmarks:
+    """Measure a body in SMPL's rest pose (y up, facing +z); any mesh of a human will do."""
+    top, sole = float(vertices[:, 1].max()), float(vertices[:, 1].min())
+    head, neck = joints[JOINT["head"]], joints[JOINT["neck"]]
+    # The nose's tip is what stands out most in the middle of the lower half of the head.
+    middle = (np.abs(vertices[:, 0]) < 0.02) & (vertices[:, 1] > head[1]) & (vertices[:, 1] < (head[1] + top) / 2)
+    face = vertices[middle]
+    nose = face[face[:, 2].argmax()] if len(face) else np.array([0.0, head[1] + 0.23 * (top - head[1]), head[2] + 0.12])
 
-    The garment whose field is largest wins; skin is 0 everywhere and so wins where nothing else is positive.
-    """
-    x, y, z = vertices.T
-    neck, head, pelvis = joints[JOINT["neck"]], joints[JOINT["head"]], joints[JOINT["pelvis"]]
-    elbow, shoulder = joints[JOINT["left_elbow"]], joints[JOINT["left_shoulder"]]
-    ankle = joints[[JOINT["left_ankle"], JOINT["right_ankle"]]].mean(axis=0)
-    top = float(y.max())
-    # Short sleeves end at two thirds of the upper arm; the collar falls towards the chest.
-    sleeve = abs(shoulder[0]) + 0.66 * (abs(elbow[0]) - abs(shoulder[0]))
-    collar = neck[1] + 0.012 - 0.45 * (z - neck[2])
-    waist = pelvis[1] + 0.05
-    hem = ankle[1] + 0.035
-    # Hair covers the skull above a plane that rises from the nape to the brow.
-    skull = top - head[1]
-    brow = head[1] + 0.42 * skull + 0.95 * (z - head[2])
-    fields = {
-        "skin": np.zeros_like(y),
-        "hair": np.minimum(y - brow, y - (head[1] - 0.02)),
-        "shirt": np.minimum.reduce([y - waist, sleeve - np.abs(x), collar - y]),
-        "trousers": np.minimum(waist - y, y - hem),
-        "shoes": hem - y,
-    }
-    return np.stack([fields[name] for name in GARMENTS], axis=-1)
+    def pair(name: str, axis: int) -> float:
+        return float(np.abs(joints[[JOINT[f"left_{name}"], JOINT[f"right_{name}"]], axis]).mean())
 
+    def height(name: str) -> float:
+        return float(joints[[JOINT[f"left_{name}"], JOINT[f"right_{name}"]], 1].mean())
 
-def dress(
-    vertices: Float[np.ndarray, "vertex 3"],
-    joints: Float[np.ndarray, "24 3"],
-    *,
-    person: int = 0,
-    age_years: float | None = None,
-) -> Outfit:
-    """Clothes of person number `person`, fitted to a body in the rest pose; hair greys with age (dark if unknown)."""
-    fields = garment_fields(vertices, joints)
-    worn = garment_of(fields)
-    thickness = np.array([_THICKNESS[name] for name in GARMENTS], dtype=np.float32)[worn]
-    # Soles keep the height of the feet, so that nobody sinks into the floor by dressing.
-    sole = vertices[:, 1] < vertices[:, 1].min() + 0.02
-    thickness[sole] = 0.0
-    young, old = _GREYING_YEARS
-    grey = 0.0 if age_years is None else float(np.clip((age_years - young) / (old - young), 0.0, 1.0))
-    hair = (1 - grey) * np.array(_DARK_HAIR) + grey * np.array(_GREY_HAIR)
-    colors = {"skin": _SKIN, "hair": hair} | _OUTFITS[person % len(_OUTFITS)]
-    return Outfit(
-        fields=fields.astype(np.float32),
-        colors=np.array([colors[name] for name in GARMENTS], dtype=np.float32),
-        thickness=thickness,
-        smoothness=np.array([_SMOOTHNESS[name] for name in GARMENTS], dtype=np.float32)[worn],
+    return Landmarks(
+        top=top,
+        sole=sole,
+        nose=np.array([0.0, nose[1], nose[2]]),
+        scale=float(top - nose[1]) / 0.155,
+        neck=neck,
+        shoulder=pair("shoulder", 0),
+        elbow=pair("elbow", 0),
+        wrist=pair("wrist", 0),
+        pelvis=float(joints[JOINT["pelvis"], 1]),
+        knee=height("knee"),
+        ankle=height("ankle"),
+        chest=float(joints[JOINT["left_shoulder"], 1]),
     )
 
 
-def garment_of(fields: Float[np.ndarray, "*batch garment"]) -> Int[np.ndarray, "*batch"]:
-    """Index into `GARMENTS` of what is worn where the (interpolated) fields have these values."""
-    return np.argmax(fields, axis=-1)
+@dataclass(frozen=True)
+class Cut:
+    """How one person's clothes are cut.
+
+    Attributes:
+        sleeve: where sleeves end along the arm: 0 shoulder, 1 elbow, 2 wrist.
+        collar: round, v, open (low and wide, as a gown tied at the back), or high (shirt or jumper up to the neck).
+        top_hem: where the upper garment ends: 0 hip, 1 knee, 2 ankle; below the hip it also hangs between the legs.
+        legs: trousers, a skirt, or nothing under the upper garment.
+        leg_hem: where trousers or skirt end, as for `top_hem`.
+        socks: height above the ankle in metres, or None for bare ankles.
+        shoes: None is bare (or socks alone).
+        trim: bands of another colour at the collar and the hems.
+        open_back: the gown is closed at the back by ties only, so that a strip of skin shows.
+        badge: a name badge on the chest.
+    """
+
+    sleeve: float = 0.66
+    collar: Literal["round", "v", "open", "high"] = "round"
+    top_hem: float = 0.0
+    legs: Literal["trousers", "skirt", "none"] = "trousers"
+    leg_hem: float = 1.92
+    socks: float | None = None
+    shoes: Literal["trainers", "shoes", "slippers"] | None = "shoes"
+    trim: bool = False
+    open_back: bool = False
+    badge: bool = False
+
+    @property
+    def skirt_hem(self) -> float | None:
+        """Where cloth that hangs between the legs ends (0 hip, 1 knee, 2 ankle), or None if nothing does."""
+        hems = [self.top_hem] * (self.top_hem > 0.3) + [self.leg_hem] * (self.legs == "skirt")
+        return max(hems) if hems else None
+
+
+def leg_height(along: float, marks: Landmarks) -> float:
+    """Height in metres of a place along the leg: 0 hip, 1 knee, 2 ankle."""
+    return float(np.interp(along, [0, 1, 2], [marks.pelvis - 0.045, marks.knee, marks.ankle]))
+
+
+def cloth_fields(
+    points: Float[np.ndarray, "point 3"], marks: Landmarks, cut: Cut
+) -> dict[str, Float[np.ndarray, "point"]]:
+    """Signed fields in metres, positive inside, of every garment below the head that this cut has."""
+    x, y, z = np.abs(points[:, 0]), points[:, 1], points[:, 2]
+    places = [marks.shoulder, marks.elbow, marks.wrist]
+    sleeve = float(np.interp(cut.sleeve, [0, 1, 2], places)) - x
+    collar = _collar(points, marks, cut.collar)
+    # A top without skirt ends below the waist, over the trousers.
+    hem = y - (leg_height(cut.top_hem, marks) if cut.top_hem > 0 else marks.pelvis + 0.0)
+    top = np.minimum(np.minimum(sleeve, collar), hem)
+    fields = {"top": top}
+    if cut.open_back:
+        strip = 0.008 + 0.04 * np.clip(marks.chest - y, 0, 0.5)
+        behind = np.minimum(marks.neck[2] - 0.02 - z, np.minimum(y - (marks.pelvis + 0.12), strip - x))
+        fields["top"] = np.minimum(top, -behind)
+    if cut.trim:
+        border = np.minimum(np.minimum(sleeve, collar), hem if cut.top_hem > 0.3 else np.full_like(y, 1.0))
+        fields["trim"] = np.minimum(top, _BAND - border)
+    if cut.badge:
+        across, up = points[:, 0] - 0.075, y - (marks.chest - 0.11)
+        badge = np.minimum(np.minimum(0.022 - np.abs(across), 0.032 - np.abs(up)), z - marks.neck[2])
+        fields["badge"] = badge
+    if cut.legs != "none":
+        fields["bottom"] = np.minimum(marks.pelvis + 0.05 - y, y - leg_height(cut.leg_hem, marks))
+    if cut.socks is not None:
+        fields["socks"] = marks.ankle + cut.socks - y
+    if cut.shoes is not None:
+        fields |= _shoe_fields(points, marks, cut.shoes)
+    return fields
+
+
+def _collar(points: np.ndarray, marks: Landmarks, kind: str) -> np.ndarray:
+    """Positive below the collar, which falls towards the chest; `v` and `open` are lower in front."""
+    x, y, z = np.abs(points[:, 0]), points[:, 1], points[:, 2] - marks.neck[2]
+    rise, fall = {"round": (0.0, 0.45), "v": (0.008, 0.35), "open": (-0.008, 0.62), "high": (0.03, 0.35)}[kind]
+    # Never above the shoulders' slope: there the plane of the collar leaves the neck.
+    around = np.maximum(marks.neck[1] + rise - fall * z - y, x - 0.105)
+    if kind == "v":
+        notch = marks.neck[1] - 0.135 + 1.65 * x - y
+        return np.minimum(around, np.where(z > 0, np.maximum(notch, x - 0.105), around))
+    return around
+
+
+def _shoe_fields(points: np.ndarray, marks: Landmarks, kind: str) -> dict[str, np.ndarray]:
+    y, z = points[:, 1], points[:, 2]
+    front = z - marks.neck[2]
+    if kind == "slippers":
+        # Open at the heel: the upper covers the front of the foot, only the sole the rest.
+        shoes = np.minimum(marks.sole + 0.075 - y, front - 0.055)
+        return {"shoes": np.maximum(shoes, marks.sole + 0.016 - y), "soles": marks.sole + 0.008 - y}
+    top = marks.ankle + (0.0 if kind == "shoes" else 0.012)
+    return {"shoes": top - y, "soles": marks.sole + (0.010 if kind == "shoes" else 0.022) - y}
+
+
+def garment_of(fields: dict[str, Float[np.ndarray, "point"]], count: int) -> Int[np.ndarray, "point"]:
+    """Index into `GARMENTS` of what is seen at each of `count` points: the last garment whose field is positive."""
+    worn = np.zeros(count, dtype=np.int64)
+    for index, name in enumerate(GARMENTS):
+        if name in fields:
+            worn[fields[name] > 0] = index
+    return worn

@@ -1,5 +1,6 @@
 """One picture of one mesh: what every ray hits, its smooth normal, its clothes, and how the lamp reaches it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,31 +9,30 @@ from jaxtyping import Bool, Float, Int
 from scipy import sparse
 
 from carescene.rendering.camera import Camera
-from carescene.rendering.clothing import Outfit, garment_of
 from carescene.rendering.floor import lamp_visible, to_open3d
 from carescene.rendering.lighting import Lighting, lamp_samples, shade
+from carescene.rendering.outfit import Look
 
 _SELF_SHADOW_RAYS = 3
 # Shadow rays start this far above the skin, in metres, so that a triangle does not shade itself.
 _LIFT = 0.004
 # Skin this far under the floor (metres) is still drawn: rounding must not eat the soles.
 _FLOOR_SLACK = 0.001
-# Each step lets a garment's vertices move towards the mean of their neighbours.
-_SMOOTHING_STEPS = 8
+
+# Gives the colours of points of one person's surface, in rest-pose coordinates.
+Painter = Callable[[Float[np.ndarray, "point 3"]], Look]
 
 
 @dataclass(frozen=True)
 class Surface:
-    """Everything about a mesh that does not move: triangles, garments, and the palette each vertex draws from."""
+    """Everything about a mesh that does not move: triangles, where each vertex is in the rest pose, and whose it is."""
 
     faces: Int[np.ndarray, "face 3"]
-    fields: Float[np.ndarray, "vertex garment"]
-    palette: Int[np.ndarray, "vertex"]
-    colors: Float[np.ndarray, "palette garment 3"]
-    thickness: Float[np.ndarray, "vertex"]
-    # Sums face normals at vertices, and lets cloth relax by one step; kept because building them costs more than use.
+    rest: Float[np.ndarray, "vertex 3"]
+    person: Int[np.ndarray, "vertex"]
+    painters: list[Painter]
+    # Sums face normals at vertices; kept because building it costs more than use.
     gather: sparse.csr_matrix
-    relax: sparse.csr_matrix
 
 
 @dataclass(frozen=True)
@@ -44,44 +44,21 @@ class Hits:
     weights: Float[np.ndarray, "hit 3"]
 
 
-def join_surfaces(faces: Int[np.ndarray, "face 3"], outfits: list[Outfit]) -> Surface:
-    """Surface of several bodies that share one triangle list, one after the other in a common vertex list."""
-    vertices = len(outfits[0].fields)
-    everyone = np.concatenate([faces + person * vertices for person in range(len(outfits))])
-    smoothness = np.concatenate([outfit.smoothness for outfit in outfits])
+def join_surfaces(
+    faces: Int[np.ndarray, "face 3"], rest: Float[np.ndarray, "person vertex 3"], painters: list[Painter]
+) -> Surface:
+    """Surface of several people that share one triangle list, one after the other in a common vertex list."""
+    persons, vertices = rest.shape[:2]
+    everyone = np.concatenate([faces + person * vertices for person in range(persons)])
+    columns = np.repeat(np.arange(len(everyone)), 3)
+    shape = (persons * vertices, len(everyone))
     return Surface(
         faces=everyone,
-        fields=np.concatenate([outfit.fields for outfit in outfits]),
-        palette=np.repeat(np.arange(len(outfits)), vertices),
-        colors=np.stack([outfit.colors for outfit in outfits]),
-        thickness=np.concatenate([outfit.thickness for outfit in outfits]),
-        gather=_gather(everyone, vertices * len(outfits)),
-        relax=_relax(everyone, smoothness),
+        rest=rest.reshape(-1, 3),
+        person=np.repeat(np.arange(persons), vertices),
+        painters=painters,
+        gather=sparse.csr_matrix((np.ones(everyone.size, np.float32), (everyone.ravel(), columns)), shape),
     )
-
-
-def _gather(faces: Int[np.ndarray, "face 3"], vertices: int) -> sparse.csr_matrix:
-    columns = np.repeat(np.arange(len(faces)), 3)
-    return sparse.csr_matrix((np.ones(faces.size, np.float32), (faces.ravel(), columns)), (vertices, len(faces)))
-
-
-def _relax(faces: Int[np.ndarray, "face 3"], smoothness: Float[np.ndarray, "vertex"]) -> sparse.csr_matrix:
-    """Moves every vertex towards the mean of its neighbours by its smoothness (an umbrella operator)."""
-    count = len(smoothness)
-    start, end = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).T
-    links = sparse.coo_matrix((np.ones(len(start), np.float32), (start, end)), (count, count)).tocsr()
-    links = ((links + links.T) > 0).astype(np.float32)
-    neighbours = np.asarray(links.sum(axis=1)).ravel()
-    mean = sparse.diags(smoothness / np.maximum(neighbours, 1)) @ links
-    return (sparse.diags(1 - smoothness) + mean).astype(np.float32).tocsr()
-
-
-def put_on(vertices: Float[np.ndarray, "vertex 3"], surface: Surface) -> Float[np.ndarray, "vertex 3"]:
-    """Posed vertices with clothes on: garments stand off the skin and smooth over what is under them."""
-    dressed = vertices + surface.thickness[:, None] * vertex_normals(vertices, surface)
-    for _ in range(_SMOOTHING_STEPS):
-        dressed = surface.relax @ dressed
-    return dressed
 
 
 def vertex_normals(vertices: Float[np.ndarray, "vertex 3"], surface: Surface) -> Float[np.ndarray, "vertex 3"]:
@@ -135,11 +112,14 @@ def hit_color(
     threads: int = 1,
 ) -> tuple[Float[np.ndarray, "hit 3"], Int[np.ndarray, "hit"]]:
     """Linear colour of every hit, and the garment that was hit."""
-    blended = interpolate(np.concatenate([vertices, normals, surface.fields], axis=1), surface, hits)
+    blended = interpolate(np.concatenate([vertices, normals, surface.rest], axis=1), surface, hits)
     points, smooth = blended[:, :3], blended[:, 3:6]
     smooth = smooth / np.maximum(np.linalg.norm(smooth, axis=-1, keepdims=True), 1e-12)
-    garment = garment_of(blended[:, 6:])
-    albedo = surface.colors[surface.palette[surface.faces[hits.face, 0]], garment]
+    albedo, garment = np.zeros((len(points), 3)), np.zeros(len(points), dtype=np.int64)
+    person = surface.person[surface.faces[hits.face, 0]]
+    for index in np.unique(person):
+        look = surface.painters[index](blended[person == index, 6:])
+        albedo[person == index], garment[person == index] = look.color, look.garment
     # Where the smooth normal turns away from the lamp the surface is dark in any case: no ray is needed.
     lit = np.zeros(len(points), dtype=np.float32)
     towards = smooth @ lighting.key_direction > 0

@@ -19,11 +19,11 @@ from carescene.errors import UserError
 from carescene.humans.body import Body, load_body
 from carescene.humans.rotations import rotvec_to_matrix
 from carescene.rendering.camera import Camera, frame_motion
-from carescene.rendering.clothing import dress
 from carescene.rendering.floor import Floor, cast_shadow, draw_floor, lay_shadow
 from carescene.rendering.lighting import Lighting, light_from_behind_camera, to_srgb
-from carescene.rendering.mesh import Surface, cast, hit_color, join_surfaces, make_raycaster, put_on, vertex_normals
+from carescene.rendering.mesh import Surface, cast, hit_color, join_surfaces, make_raycaster, vertex_normals
 from carescene.rendering.people import pose_people
+from carescene.rendering.wardrobe import dress_clip
 
 # A quarter-pixel grid turned by half a cell: with the pixel's centre five rays smooth an outline.
 _OUTLINE_OFFSETS = np.array([[-0.125, -0.375], [0.375, -0.125], [0.125, 0.375], [-0.375, 0.125]])
@@ -48,6 +48,7 @@ def render_clip(
     fps: float | None = None,
     camera: Camera | None = None,
     workers: int = 2,
+    seed: int = 0,
     on_frame: Callable[[], object] | None = None,
 ) -> UInt8[np.ndarray, "frame height width 3"]:
     """Pictures (sRGB, 8 bit) of every person of a clip on the floor z = 0.
@@ -58,6 +59,7 @@ def render_clip(
         fps: pictures per second; None keeps the clip's own rate. The nearest frame in time is shown.
         camera: None finds a three-quarter view that keeps the whole motion in the picture.
         workers: pictures drawn at the same time.
+        seed: of the people's looks.
         on_frame: called after each finished picture, for progress bars.
 
     Raises:
@@ -71,12 +73,14 @@ def render_clip(
             "There is nobody to draw; check how the clip was made."
         )
     body = body if body is not None else load_body()
-    posed = pose_people(clip, body)
-    vertices, faces = posed.vertices, posed.faces
+    people = pose_people(clip, body)
+    wardrobe = dress_clip(clip, body, people.topology, seed=seed)
+    vertices = wardrobe.wear(people).vertices
     shown = shown_frames(clip, fps)
     if camera is None:
         camera = frame_motion(_landmarks(vertices, clip.valid), facing(clip), width=width, height=height)
-    stage = set_stage(camera, dress_people(clip, body, faces))
+    painters = [outfit.paint for outfit in wardrobe.outfits]
+    stage = set_stage(camera, join_surfaces(wardrobe.topology.faces, wardrobe.rest, painters))
     frames = np.empty((len(shown), camera.height, camera.width, 3), dtype=np.uint8)
 
     def draw(index: int) -> UInt8[np.ndarray, "height width 3"]:
@@ -110,19 +114,6 @@ def shown_frames(clip: Clip, fps: float | None) -> Int[np.ndarray, "shown"]:
     return np.minimum(np.round(np.arange(count) * clip.fps / fps).astype(int), clip.num_frames - 1)
 
 
-def dress_people(clip: Clip, body: Body, faces: Int[np.ndarray, "face 3"]) -> Surface:
-    """Clothes for every person of a clip; hair by age where the clip knows it."""
-    outfits = []
-    rest = torch.from_numpy(clip.betas).float()
-    with torch.inference_mode():
-        mesh = body.pose(torch.zeros(clip.num_persons, 24, 3), torch.zeros(clip.num_persons, 3), rest)
-    for person in range(clip.num_persons):
-        age = clip.persons[person].age_years if clip.persons else None
-        skin, joints = mesh.vertices[person].numpy(), mesh.joints[person].numpy()
-        outfits.append(dress(skin, joints, person=person, age_years=age))
-    return join_surfaces(faces, outfits)
-
-
 def facing(clip: Clip) -> float:
     """Azimuth in radians that the first visible person mostly faces: the pelvis' mean horizontal forward axis."""
     person = int(np.argmax(clip.valid.any(axis=1)))
@@ -140,10 +131,10 @@ def set_stage(camera: Camera, surface: Surface) -> Stage:
 def render_frame(
     vertices: Float[np.ndarray, "person vertex 3"], visible: np.ndarray, stage: Stage
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """One picture (sRGB) of the persons marked visible."""
+    """One picture (sRGB) of the persons marked visible; vertices are those of the dressed people."""
     if not visible.any():
         return _to_bytes(stage.floor.bright)
-    surface, mesh = stage.surface, put_on(vertices.reshape(-1, 3), stage.surface)
+    surface, mesh = stage.surface, vertices.reshape(-1, 3)
     drawn = surface.faces[np.repeat(visible, len(surface.faces) // len(visible))]
     raycaster = make_raycaster(mesh, drawn)
     surface = surface if visible.all() else _only(surface, drawn)

@@ -7,10 +7,12 @@ from scipy.spatial import Delaunay
 from carescene import UserError
 from carescene.clips import Clip, PersonInfo
 from carescene.rendering.camera import look_at
-from carescene.rendering.clothing import GARMENTS, Outfit
 from carescene.rendering.floor import cast_shadow, draw_floor, floor_points, lay_shadow, pixel_grid
-from carescene.rendering.mesh import cast, interpolate, join_surfaces, make_raycaster, put_on, vertex_normals
+from carescene.rendering.mesh import Painter, cast, interpolate, join_surfaces, make_raycaster, vertex_normals
+from carescene.rendering.outfit import Look
+from carescene.rendering.people import Topology
 from carescene.rendering.view import facing, render_clip, render_frame, set_stage, shown_frames
+from carescene.rendering.wardrobe import Drape
 
 
 def fine_box() -> tuple[np.ndarray, np.ndarray]:
@@ -34,18 +36,19 @@ def fine_box() -> tuple[np.ndarray, np.ndarray]:
 BOX, BOX_FACES = fine_box()
 
 
-def bare(vertices: int, color: tuple[float, float, float] = (0.0, 0.0, 0.0), **more: np.ndarray) -> Outfit:
-    """One colour all over, and nothing that changes the shape unless told so."""
-    return Outfit(
-        fields=np.zeros((vertices, len(GARMENTS)), np.float32),
-        colors=np.tile(np.array([color], np.float32), (len(GARMENTS), 1)),
-        **{"thickness": np.zeros(vertices, np.float32), "smoothness": np.zeros(vertices, np.float32)} | more,
-    )
+def plain(color: tuple[float, float, float]) -> Painter:
+    """One colour all over."""
+
+    def paint(points: np.ndarray) -> Look:
+        count = len(points)
+        return Look(np.tile(np.array(color), (count, 1)), np.zeros(count), np.zeros(count, np.int64))
+
+    return paint
 
 
 def box_stage(persons: int = 1):
     """A red box per person; nothing else in the picture is red."""
-    surface = join_surfaces(BOX_FACES, [bare(len(BOX), (0.6, 0.02, 0.02))] * persons)
+    surface = join_surfaces(BOX_FACES, np.stack([BOX] * persons), [plain((0.6, 0.02, 0.02))] * persons)
     camera = look_at(np.array([4.0, -3.0, 2.0]), np.array([0.0, 0.0, 0.8]), width=160, height=128)
     return set_stage(camera, surface)
 
@@ -149,7 +152,7 @@ def test_rays_hit_where_the_triangle_is():
     targets = np.array([[0.25, 0.0, 0.5], [0.7, 0.0, 0.1], [0.8, 0.0, 0.8]])
     hits = cast(make_raycaster(triangle, faces), camera, camera.project(targets)[0])
     assert hits.found.tolist() == [True, True, False]
-    surface = join_surfaces(faces, [bare(3)])
+    surface = join_surfaces(faces, triangle[None], [plain((0.0, 0.0, 0.0))])
     np.testing.assert_allclose(interpolate(triangle, surface, hits), targets[:2], atol=1e-5)
 
 
@@ -165,23 +168,28 @@ def make_ball() -> tuple[np.ndarray, np.ndarray]:
 
 def test_normals_of_a_ball_point_outwards():
     ball, faces = make_ball()
-    surface = join_surfaces(faces, [bare(len(ball))])
+    surface = join_surfaces(faces, ball[None], [plain((0.0, 0.0, 0.0))])
     alignment = (vertex_normals(ball, surface) * ball).sum(axis=-1)
     assert alignment[80:-80].min() > 0.99
 
 
+def dressed(ball: np.ndarray, faces: np.ndarray, thickness: np.ndarray, smoothness: np.ndarray) -> np.ndarray:
+    topology = Topology.of(faces, np.zeros(len(ball), np.int64))
+    drape = Drape.of(faces, thickness.astype(np.float32), smoothness.astype(np.float32))
+    return drape.put_on(ball[None].astype(np.float32), topology)[0]
+
+
 def test_clothes_stand_off_the_skin_by_their_thickness():
     ball, faces = make_ball()
-    outfit = bare(len(ball), thickness=np.full(len(ball), 0.05, np.float32))
-    radius = np.linalg.norm(put_on(ball, join_surfaces(faces, [outfit])), axis=-1)
+    radius = np.linalg.norm(dressed(ball, faces, np.full(len(ball), 0.05), np.zeros(len(ball))), axis=-1)
     np.testing.assert_allclose(radius[80:-80], 1.05, atol=1e-3)
 
 
 def test_clothes_hide_small_bumps_and_leave_bare_skin_alone():
     ball, faces = make_ball()
     bumpy = ball * (1 + 0.05 * (np.arange(len(ball)) % 2))[:, None]
-    smoothness = np.where(ball[:, 0] > 0, 1.0, 0.0).astype(np.float32)
-    radius = np.linalg.norm(put_on(bumpy, join_surfaces(faces, [bare(len(ball), smoothness=smoothness)])), axis=-1)
+    smoothness = np.where(ball[:, 0] > 0, 1.0, 0.0)
+    radius = np.linalg.norm(dressed(bumpy, faces, np.zeros(len(ball)), smoothness), axis=-1)
     inner = np.abs(ball[:, 2]) < 0.7
     assert radius[inner & (ball[:, 0] > 0.3)].std() < 0.01
     np.testing.assert_allclose(radius[ball[:, 0] <= 0], np.linalg.norm(bumpy[ball[:, 0] <= 0], axis=-1), rtol=1e-5)
