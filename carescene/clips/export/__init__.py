@@ -1,0 +1,15 @@
+"""Exporting whole folders in formats that others read: in parallel, with splits, and so that a rerun goes on."""
+
+from carescene.clips.export.run import EXPORT_FORMATS, export
+from carescene.clips.export.settings import DEFAULT_SHARD_BYTES, DEFAULT_SPLIT, Exported, ExportSettings
+from carescene.clips.export.sources import group_of
+
+__all__ = [
+    "DEFAULT_SHARD_BYTES",
+    "DEFAULT_SPLIT",
+    "EXPORT_FORMATS",
+    "ExportSettings",
+    "Exported",
+    "export",
+    "group_of",
+]
