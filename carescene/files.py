@@ -1,6 +1,7 @@
 """Writing files so that one that exists under its final name is complete."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,39 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         if temporary.parent.is_dir():
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder that becomes `folder`, in place of one that is there, when the block ends without an error.
+
+    Until then it has a hidden name beside it, always the same one, so that what a killed process left is cleared away
+    by the next that makes this folder. Nothing is left over after an error.
+
+    Raises:
+        UserError: if it cannot be made or written, or the disk is full.
+    """
+    temporary, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
+    try:
+        _remove(temporary, old)
+        temporary.mkdir(parents=True)
+        yield temporary
+        if folder.exists():
+            folder.rename(old)
+        temporary.rename(folder)
+    except OSError as error:
+        raise UserError(
+            f"Expected to be able to write '{folder}', but got: {error.strerror or error}. "
+            "Choose a folder you may write to, with enough room."
+        ) from error
+    finally:
+        _remove(temporary, old)
+
+
+def _remove(*folders: Path) -> None:
+    for folder in folders:
+        if folder.is_dir():
+            shutil.rmtree(folder)
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
