@@ -16,7 +16,7 @@ from carescene.scenes.generator import PRESETS, generate_scene
 from carescene.scenes.geometry import SceneGeometry
 from carescene.scenes.materials import MATERIALS, Material
 from carescene.scenes.mesh import SHELL, SceneMesh
-from carescene.scenes.room_mesh import scene_mesh
+from carescene.scenes.room_mesh import ceiling_lamps, scene_mesh
 from carescene.scenes.scene import KINDS, Scene, SceneObject, object_to_world
 from carescene.scenes.scene_files import load_scene, save_scene, scene_from_dict, scene_to_dict
 from carescene.scenes.solids import Solid, box, cylinder, rod
@@ -39,6 +39,7 @@ __all__ = [
     "Solid",
     "bed_surface",
     "box",
+    "ceiling_lamps",
     "check_object",
     "cylinder",
     "default_object",

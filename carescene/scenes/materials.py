@@ -52,5 +52,6 @@ MATERIALS: Final[dict[str, Material]] = {
     "fluid_bag": Material((0.68, 0.72, 0.70), 0.5, gloss=0.4),
     "lamp": Material((0.9, 0.9, 0.86), 0.9, glow=2.5),
     "paper": Material((0.75, 0.74, 0.72), 0.78),
+    "pinboard": Material((0.36, 0.27, 0.18), 0.5),
     "own": Material((0.50, 0.49, 0.47), 0.55),
 }

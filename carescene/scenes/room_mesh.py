@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float, Int
 
+from carescene.scenes.footprint import wall_distance
 from carescene.scenes.furniture import object_solids, placed
 from carescene.scenes.mesh import SHELL, SceneMesh
 from carescene.scenes.polygon import triangulate
@@ -17,6 +18,9 @@ from carescene.scenes.tessellate import Triangles, tessellate
 _SKIRTING: Final = ((0.10, "skirting"),)
 _GUARDED: Final = ((0.10, "skirting"), (0.72, "wall"), (0.92, "wall_guard"))
 _TILED: Final = ((0.10, "skirting"), (2.0, "tiles"))
+# Ceiling lamps: one panel of a common suspended ceiling for every square of this size, metres.
+_LAMP: Final = (1.20, 0.30)
+_LAMP_SPACING: Final = 2.4
 
 
 class _Pieces:
@@ -67,6 +71,7 @@ def scene_mesh(scene: Scene, folder: Path | None = None) -> SceneMesh:
     pieces = _Pieces()
     if scene.mesh is None:
         _add_shell(pieces, scene)
+        _add_lamps(pieces, scene)
     else:
         _add_own_room(pieces, scene, folder)
     for index, thing in enumerate(scene.objects):
@@ -109,18 +114,55 @@ def _wall_strip(start: Float[np.ndarray, "2"], end: Float[np.ndarray, "2"], low:
     return vertices, np.tile(normal, (4, 1)), np.array([[0, 1, 2], [0, 2, 3]])
 
 
+def ceiling_lamps(scene: Scene) -> list[tuple[float, float, float, float]]:
+    """The flat lamps let into a room's ceiling as middle x, y and width, depth in metres, about one per 6 square metres.
+
+    They lie on a grid along the walls' bounding box; places outside the floor plan stay empty.
+    """
+    corners = np.array(scene.polygon)
+    low, extent = corners.min(axis=0), np.ptp(corners, axis=0)
+    across, along = (max(round(float(length) / _LAMP_SPACING), 1) for length in extent)
+    spots = [
+        (float(low[0] + extent[0] * (i + 0.5) / across), float(low[1] + extent[1] * (j + 0.5) / along))
+        for i in range(across)
+        for j in range(along)
+    ]
+    wide, deep = _LAMP if extent[0] >= extent[1] else _LAMP[::-1]
+    inside = wall_distance(np.array(spots), scene.polygon) > max(_LAMP) / 2 + 0.1
+    return [(x, y, wide, deep) for (x, y), good in zip(spots, inside, strict=True) if good]
+
+
+def _add_lamps(pieces: _Pieces, scene: Scene) -> None:
+    # A millimetre under the ceiling, so that the ceiling does not shine through.
+    down, z = np.tile([0.0, 0.0, -1.0], (4, 1)), scene.height - 1e-3
+    for x, y, wide, deep in ceiling_lamps(scene):
+        left, right, near, far = x - wide / 2, x + wide / 2, y - deep / 2, y + deep / 2
+        corners = np.array([[left, near, z], [left, far, z], [right, far, z], [right, near, z]])
+        pieces.add((corners, down, np.array([[0, 1, 2], [0, 2, 3]])), "lamp", SHELL)
+
+
 def _own_object(thing: SceneObject, folder: Path | None) -> Triangles:
-    vertices, normals, faces = _read(str(thing.mesh), folder)
+    # Reading mesh files needs trimesh, which only users' own rooms must wait for.
+    from carescene.scenes.user_mesh import object_mesh
+
+    vertices, normals, faces = _flat(*object_mesh(thing, folder))
     cos, sin = np.cos(thing.yaw), np.sin(thing.yaw)
     turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
     return vertices @ turn.T + np.array(thing.center), normals @ turn.T, faces
 
 
 def _add_own_room(pieces: _Pieces, scene: Scene, folder: Path | None) -> None:
-    vertices, normals, faces = _read(str(scene.mesh), folder)
+    from carescene.scenes.user_mesh import room_mesh
+
+    vertices, normals, faces = _flat(*room_mesh(scene, folder))
     owner = _owners(vertices[faces].mean(axis=1), scene)
     for index in np.unique(owner):
-        pieces.add((vertices, normals, faces[owner == index]), "own", int(index))
+        own = faces[owner == index]
+        pieces.add(
+            (vertices[own].reshape(-1, 3), normals[own].reshape(-1, 3), np.arange(own.size).reshape(-1, 3)),
+            "own",
+            int(index),
+        )
 
 
 def _owners(points: Float[np.ndarray, "point 3"], scene: Scene) -> Int[np.ndarray, "point"]:
@@ -136,16 +178,12 @@ def _owners(points: Float[np.ndarray, "point 3"], scene: Scene) -> Int[np.ndarra
     return owner
 
 
-def _read(name: str, folder: Path | None) -> Triangles:
-    """A user's mesh with flat triangles: every triangle has its own three vertices and one normal."""
-    # Reading mesh files needs trimesh, which only users' own rooms must wait for.
-    from carescene.scenes.user_mesh import read_mesh
-
-    vertices, faces = read_mesh((folder or Path()) / name)
-    corners = np.asarray(vertices, dtype=np.float64)[faces]
+def _flat(vertices: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarray, "face 3"]) -> Triangles:
+    """A mesh with flat triangles: every triangle has its own three vertices and one normal."""
+    corners = vertices[faces]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     length = np.linalg.norm(normal, axis=1, keepdims=True)
     # Triangles without area cannot be seen and have no normal.
     solid = length[:, 0] > 0
-    corners, normal = corners[solid], (normal / np.where(length > 0, length, 1))[solid]
+    corners, normal = corners[solid], normal[solid] / length[solid]
     return corners.reshape(-1, 3), np.repeat(normal, 3, axis=0), np.arange(3 * len(corners)).reshape(-1, 3)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from carescene.scenes.furniture.builder import Builder, Size
 from carescene.scenes.furniture.parameters import choice, number, switch
-from carescene.scenes.furniture.parts import Point, ring, tilted, tube
+from carescene.scenes.furniture.parts import Point, tilted, tube
 from carescene.scenes.solids import Solid, box, cylinder, rod
 
 
@@ -43,13 +43,15 @@ def _toilet(size: Size, values: ToiletParameters) -> list[Solid]:
     middle, radius, rim = front - long / 2, (0.36 - 0.05) / 2, seat - 0.02
     tank_top = min(size[2] - 0.005, seat + 0.38)
     pieces: list[Solid] = [
-        # Foot and bowl, hollow inside: the water stands 9 cm under the rim.
-        box((0, wall + 0.30, (rim - 0.16) / 2), (0.22, 0.42, rim - 0.16), "ceramic", radius=0.08),
-        box((0, middle - 0.03, rim - 0.17), (0.30, long - 0.10, 0.16), "ceramic", radius=0.075),
-        cylinder((0, middle, rim - 0.09), 0.24, 0.01, "water"),
-        *_oval(middle, rim - 0.03, 0.145, long / wide, 0.06, "ceramic"),
-        *_oval(middle, rim - 0.08, 0.13, long / wide, 0.06, "ceramic"),
-        *_oval(middle, seat - 0.016, radius - 0.012, (long - 0.05) / (wide - 0.05), 0.032, "white_plastic"),
+        # The bowl is two short cylinders, one before the other; what looks like its hollow is a disc of water that lies
+        # below the thick ring of the seat.
+        cylinder((0, middle + 0.04, rim - 0.11), 0.35, 0.22, "ceramic", radius=0.06),
+        cylinder((0, middle - 0.06, rim - 0.11), 0.35, 0.22, "ceramic", radius=0.06),
+        box((0, wall + 0.30, (rim - 0.10) / 2), (0.22, 0.46, rim - 0.10), "ceramic", radius=0.07),
+        box((0, wall + 0.20, rim - 0.09), (0.34, 0.30, 0.18), "ceramic", radius=0.06),
+        cylinder((0, middle + 0.02, rim + 0.002), 0.25, 0.006, "water"),
+        cylinder((0, middle - 0.03, rim + 0.002), 0.25, 0.006, "water"),
+        *_oval(middle, seat - 0.021, radius - 0.016, (long - 0.06) / (wide - 0.06), 0.042, "white_plastic"),
         # Cistern, its button, and the lid that leans on it.
         box(
             (0, wall + 0.09, (seat + tank_top) / 2 - 0.03), (0.36, 0.17, tank_top - seat + 0.02), "ceramic", radius=0.03
@@ -141,8 +143,8 @@ def _handrail(size: Size, values: HandrailParameters) -> list[Solid]:
     pieces = tube([at(-end, wall + bore / 2), at(-end, out), at(end, out), at(end, wall + bore / 2)], bore, material)
     # Brackets every metre or so carry long rails.
     posts = max(int(long / 1.2), 0)
-    for number in range(1, posts + 1):
-        place = -end + 2 * end * number / (posts + 1)
+    for post in range(1, posts + 1):
+        place = -end + 2 * end * post / (posts + 1)
         pieces.append(rod(at(place, wall + 0.01), at(place, out), 0.018, "metal"))
     plate = min(0.07, thick)
     pieces += [

@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from carescene.scenes.furniture.builder import Builder, Size
 from carescene.scenes.furniture.parameters import choice, number, read_parameters, switch
+from carescene.scenes.furniture.parts import tube
 from carescene.scenes.scene import SceneObject
 from carescene.scenes.solids import Solid, box, cylinder, rod
 
@@ -20,17 +21,24 @@ _BESIDE, _BEFORE = 0.12, 0.13
 _HEAD_BOARD, _FOOT_BOARD = 0.34, 0.24
 # Rails must stand at least 22 cm above the mattress (IEC 60601-2-52).
 _RAIL_ABOVE = 0.23
-_PILLOW = (0.60, 0.38, 0.13)
+_PILLOW = (0.62, 0.40, 0.14)
+# Top of the lifting pole above the mattress.
+_POLE = 1.10
 
 
 @dataclass(frozen=True)
 class BedParameters:
-    """`mattress_height_m`: top of the mattress above the floor. `head_angle_deg`: backrest against the horizontal."""
+    """`mattress_height_m`: top of the mattress above the floor. `head_angle_deg`: backrest against the horizontal.
+
+    `folded_blanket` lies at the foot end; `lifting_pole` carries a handle over the patient's chest.
+    """
 
     mattress_height_m: float = number(0.50, 0.30, 0.80)
     head_angle_deg: float = number(0.0, 0.0, 60.0)
     rails: str = choice("half", "none", "full")
     pillow: bool = switch(True)
+    folded_blanket: bool = switch(False)
+    lifting_pole: bool = switch(False)
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,8 @@ def _size(values: BedParameters) -> Size:
     # Upper corner of the raised backrest, and of pillow and rails that go up with it.
     above = MATTRESS_THICKNESS + max(_PILLOW[2] * 0.8 if values.pillow else 0.0, _RAIL_ABOVE + 0.02)
     raised = platform + BACKREST_LENGTH * along[2] + above * normal[2]
-    return 1.0, 2.15, max(values.mattress_height_m + _HEAD_BOARD, float(raised))
+    pole = values.mattress_height_m + _POLE if values.lifting_pole else 0.0
+    return 1.0, 2.15, max(values.mattress_height_m + _HEAD_BOARD, float(raised), pole)
 
 
 def _solids(size: Size, values: BedParameters) -> list[Solid]:
@@ -121,6 +130,7 @@ def _solids(size: Size, values: BedParameters) -> list[Solid]:
         *_chassis(size, values),
         *_boards(size, values),
         *_rails(size, values),
+        *_details(size, values),
     ]
 
 
@@ -174,15 +184,22 @@ def _lying_surface(size: Size, values: BedParameters) -> list[Solid]:
     if values.pillow:
         wide, long, high = _PILLOW
         middle = BACKREST_LENGTH - 0.04 - long / 2
+        # Thin where its two sides are sewn together, plump inside the seam.
+        layers = ((1.0, 0.36, 0.025), (0.91, 0.86, 0.06))
         pieces += [
             box(
-                back.at(0, middle, thick + high * 0.3),
-                (wide, long, high),
+                back.at(0, middle, thick - 0.01 + high * 0.4),
+                (wide - (1 - share) * 0.5, long - (1 - share) * 0.45, high * tall),
                 "pillow",
-                radius=0.062,
+                radius=radius,
                 rotation=back.rotation,
-            ),
+            )
+            for share, tall, radius in layers
         ]
+    if values.folded_blanket:
+        at = (0, length / 2 - 0.24, values.mattress_height_m + 0.025)
+        pieces.append(box(at, (width + 0.03, 0.40, 0.06), "blanket", radius=0.026))
+        pieces.append(box((0, at[1] - 0.02, at[2] + 0.035), (width + 0.01, 0.34, 0.05), "blanket", radius=0.022))
     return pieces
 
 
@@ -247,11 +264,46 @@ def _rails(size: Size, values: BedParameters) -> list[Solid]:
     return pieces
 
 
+def _details(size: Size, values: BedParameters) -> list[Solid]:
+    """Bumpers at the corners, brake pedals, the hand control at the side, and the lifting pole."""
+    width, length, hinge = _mattress(size)
+    platform = values.mattress_height_m - MATTRESS_THICKNESS
+    level = max(platform - 0.03, 0.12)
+    x, y = size[0] / 2 - 0.045, size[1] / 2 - 0.05
+    pieces = [cylinder((a, b, level), 0.085, 0.05, "grey_plastic", radius=0.012) for a in (-x, x) for b in (-y, y)]
+    pieces.append(
+        rod(
+            (-width / 2 + 0.14, length / 2 - 0.06, 0.09),
+            (width / 2 - 0.14, length / 2 - 0.06, 0.09),
+            0.022,
+            "accent_plastic",
+        )
+    )
+    control = (size[0] / 2 - 0.022, hinge + 0.34, values.mattress_height_m + 0.02)
+    pieces.append(box(control, (0.026, 0.055, 0.16), "grey_plastic", radius=0.011))
+    pieces.append(box((control[0] + 0.013, control[1], control[2] + 0.02), (0.004, 0.035, 0.08), "accent_plastic"))
+    pieces += tube(
+        [control, (control[0] - 0.01, control[1] + 0.06, platform - 0.04), (0.30, control[1], platform - 0.05)],
+        0.008,
+        "steel_dark",
+    )
+    if values.lifting_pole:
+        side, back, top = 0.28, -size[1] / 2 + 0.055, values.mattress_height_m + _POLE - 0.02
+        front = back + 0.72
+        pieces += tube(
+            [(side, back, level), (side, back, top - 0.30), (0.10, back + 0.22, top), (0.0, front, top)], 0.034, "metal"
+        )
+        pieces += tube([(0, front - 0.06, top), (0, front - 0.06, top - 0.30)], 0.012, "accent_plastic")
+        grip = [(0.0, front - 0.06, top - 0.30), (-0.10, front - 0.06, top - 0.44), (0.10, front - 0.06, top - 0.44)]
+        pieces += tube(grip, 0.022, "white_plastic", closed=True)
+    return pieces
+
+
 BED = Builder(
     parameters=BedParameters,
     size=_size,
     solids=_solids,
     smallest=(0.8, 1.7, 0.5),
     largest=(1.4, 2.5, 2.0),
-    fixed_height=True,
+    least=lambda size, values: (0.0, 0.0, _size(values)[2]),
 )

@@ -26,7 +26,7 @@ class Builder(Generic[Parameters]):
             floor of its box, so that z counts from there.
         smallest, largest: sizes between which the pieces still make sense, metres.
         bottom: height of the box's lower side above the floor, metres.
-        fixed_height: the parameters decide the height, so a lower box is refused.
+        least: smallest size that the parameters leave room for, where they decide it, given the size of the box.
     """
 
     parameters: type[Parameters]
@@ -35,4 +35,4 @@ class Builder(Generic[Parameters]):
     smallest: Size
     largest: Size
     bottom: Callable[[Parameters], float] = on_floor
-    fixed_height: bool = False
+    least: Callable[[Size, Parameters], Size] | None = None

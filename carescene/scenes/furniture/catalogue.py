@@ -73,11 +73,15 @@ def default_object(
     """
     builder = _builder(kind, id)
     thing = SceneObject(
-        id=id, kind=kind, center=(float(x), float(y), 0.0), size=(1, 1, 1), yaw=float(yaw), params=params
+        id=id, kind=kind, center=(float(x), float(y), 0.0), size=(1.0, 1.0, 1.0), yaw=float(yaw), params=params
     )
     values = read_parameters(builder.parameters, thing)
     natural = builder.size(values)
     whole = (_or(size[0], natural[0]), _or(size[1], natural[1]), _or(size[2], natural[2]))
+    if builder.least is not None:
+        # What was not asked for follows what was: a wider open door needs a deeper box.
+        grown = _at_least(whole, builder.least(whole, values))
+        whole = (_or(size[0], grown[0]), _or(size[1], grown[1]), _or(size[2], grown[2]))
     low = builder.bottom(values) if bottom is None else float(bottom)
     thing = replace(thing, size=whole, center=(float(x), float(y), low + whole[2] / 2))
     check_object(thing)
@@ -109,9 +113,13 @@ def object_solids(thing: SceneObject) -> list[Solid]:
 def scene_solids(scene: Scene) -> list[PlacedSolid]:
     """Pieces of all objects of a scene in the world's frame, metres, in the order of the objects.
 
+    None in a room with its own mesh: there the objects only name parts of that mesh.
+
     Raises:
         UserError: as `check_object`.
     """
+    if scene.mesh is not None:
+        return []
     return [
         PlacedSolid(placed(solid, thing), index)
         for index, thing in enumerate(scene.objects)
@@ -141,8 +149,9 @@ def _values(thing: SceneObject) -> tuple[Builder[Any], Any]:
     builder = _builder(thing.kind, thing.id)
     values = read_parameters(builder.parameters, thing)
     smallest: Size = builder.smallest
-    if builder.fixed_height:
-        smallest = (*smallest[:2], builder.size(values)[2] - 0.01)
+    if builder.least is not None:
+        # Measured boxes may be a centimetre too small.
+        smallest = _at_least(smallest, builder.least(thing.size, values), slack=0.01)
     for name, got, low, high in zip(("width", "depth", "height"), thing.size, smallest, builder.largest, strict=True):
         if not low - 1e-9 <= got <= high:
             raise UserError(
@@ -150,6 +159,10 @@ def _values(thing: SceneObject) -> tuple[Builder[Any], Any]:
                 f"but got {got:.3g}. Sizes are width, depth and height of its box in metres."
             )
     return builder, values
+
+
+def _at_least(size: Size, least: Size, slack: float = 0.0) -> Size:
+    return max(size[0], least[0] - slack), max(size[1], least[1] - slack), max(size[2], least[2] - slack)
 
 
 def _or(value: float | None, natural: float) -> float:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,7 +33,10 @@ class WindowParameters:
 
 @dataclass(frozen=True)
 class CurtainParameters:
-    """`drawn`: 1 fills the whole rail, 0 is gathered at `gathered`. `rail_height_m` above the floor, the box goes on to the ceiling."""
+    """`drawn`: 1 fills the whole rail, 0 is gathered at the side `gathered`.
+
+    `rail_height_m` is above the floor; the box reaches from 0.3 m above the floor up to the ceiling.
+    """
 
     drawn: float = number(1.0, 0.0, 1.0)
     gathered: str = choice("left", "right")
@@ -45,28 +49,32 @@ def door_leaf_width(size: Size) -> float:
     return size[0] - 2 * _JAMB
 
 
-def _door_size(values: DoorParameters) -> Size:
-    wide, angle = 1.20, math.radians(values.open_deg)
-    leaf = wide - 2 * _JAMB
-    return wide, _REVEAL + _LEAF + leaf * math.sin(angle) + _HANDLE * math.cos(angle) + 0.005, 2.12
+def _door_least(size: Size, values: DoorParameters) -> Size:
+    """An open leaf swings into the room; closed, everything can be made flatter."""
+    if values.open_deg == 0:
+        return 0.0, 0.0, 0.0
+    angle = math.radians(values.open_deg)
+    return 0.0, _REVEAL + _LEAF + door_leaf_width(size) * math.sin(angle) + _HANDLE * math.cos(angle) + 0.005, 0.0
 
 
 def _door(size: Size, values: DoorParameters) -> list[Solid]:
     wide, deep, high = size
     wall, leaf, tall = -deep / 2, door_leaf_width(size), high - _JAMB
+    flat = min(deep / 0.135, 1.0)
+    reveal, board, grip, jamb = _REVEAL * flat, _LEAF * flat, _HANDLE * flat, 0.09 * flat
     side = -1.0 if values.hinge == "left" else 1.0
     pieces: list[Solid] = [
-        box((0, wall + 0.005, tall / 2), (leaf + 0.02, 0.010, tall), "doorway"),
-        box((0, wall + 0.045, high - _JAMB / 2), (wide, 0.09, _JAMB), "frame", radius=0.004),
+        box((0, wall + 0.003, tall / 2), (leaf + 0.02, 0.006, tall), "doorway"),
+        box((0, wall + jamb / 2, high - _JAMB / 2), (wide, jamb, _JAMB), "frame", radius=0.004),
         *(
-            box((x, wall + 0.045, tall / 2), (_JAMB, 0.09, tall), "frame", radius=0.004)
+            box((x, wall + jamb / 2, tall / 2), (_JAMB, jamb, tall), "frame", radius=0.004)
             for x in (-wide / 2 + _JAMB / 2, wide / 2 - _JAMB / 2)
         ),
     ]
     angle = side * -math.radians(values.open_deg)
     cos, sin = math.cos(angle), math.sin(angle)
     turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
-    pivot = np.array([side * leaf / 2, wall + _REVEAL + _LEAF, 0.0])
+    pivot = np.array([side * leaf / 2, wall + reveal + board, 0.0])
 
     def on_leaf(x: float, y: float, z: float) -> Point:
         """`x` from the hinge along the leaf, `y` out of the face that is in the room when it is closed."""
@@ -74,28 +82,28 @@ def _door(size: Size, values: DoorParameters) -> list[Solid]:
 
     pieces.append(
         box(
-            on_leaf(leaf / 2, -_LEAF / 2, tall / 2),
-            (leaf - 0.008, _LEAF, tall - 0.012),
+            on_leaf(leaf / 2, -board / 2, tall / 2),
+            (leaf - 0.008, board, tall - 0.012),
             "door",
             radius=0.003,
             rotation=turn,
         )
     )
-    pieces.append(box(on_leaf(leaf / 2, -_LEAF / 2, 0.13), (leaf - 0.06, _LEAF + 0.004, 0.22), "metal", rotation=turn))
+    pieces.append(box(on_leaf(leaf / 2, -board / 2, 0.13), (leaf - 0.06, board + 0.004, 0.22), "metal", rotation=turn))
     if values.vision_panel:
         pieces.append(
             box(
-                on_leaf(leaf - 0.25, -_LEAF / 2, 1.45),
-                (0.20, _LEAF + 0.012, 0.66),
+                on_leaf(leaf - 0.25, -board / 2, 1.45),
+                (0.20, board + 0.012, 0.66),
                 "frame",
                 radius=0.004,
                 rotation=turn,
             )
         )
-        pieces.append(box(on_leaf(leaf - 0.25, -_LEAF / 2, 1.45), (0.15, _LEAF + 0.016, 0.61), "screen", rotation=turn))
+        pieces.append(box(on_leaf(leaf - 0.25, -board / 2, 1.45), (0.15, board + 0.016, 0.61), "screen", rotation=turn))
     for out in (1.0, -1.0):
-        face = 0.0 if out > 0 else -_LEAF
-        reach = face + out * (_HANDLE - 0.012)
+        face = 0.0 if out > 0 else -board
+        reach = face + out * (grip - 0.012 * flat)
         pieces += [
             box(on_leaf(leaf - 0.07, face, 1.03), (0.045, 0.014, 0.22), "metal", radius=0.005, rotation=turn),
             rod(on_leaf(leaf - 0.07, face, 1.06), on_leaf(leaf - 0.07, reach, 1.06), 0.020, "metal"),
@@ -107,7 +115,7 @@ def _door(size: Size, values: DoorParameters) -> list[Solid]:
 def _window(size: Size, values: WindowParameters) -> list[Solid]:
     wide, deep, high = size
     wall, bar = -deep / 2, 0.06
-    sill, thick = 0.03, min(0.06, deep - 0.01)
+    sill, thick = 0.03, min(0.06, deep - 0.02)
     panes = max(round(wide / 0.9), 1)
     pieces: list[Solid] = [
         box((0, wall + 0.006, (high + sill) / 2), (wide - 0.06, 0.012, high - sill - 0.02), "glass_sky"),
@@ -116,11 +124,11 @@ def _window(size: Size, values: WindowParameters) -> list[Solid]:
         box((0, wall + thick / 2, sill + bar / 2), (wide - 0.04, thick, bar), "frame", radius=0.006),
     ]
     inner = wide - 0.04 - bar
-    for number in range(panes + 1):
-        x = -inner / 2 + inner * number / panes
+    for post in range(panes + 1):
+        x = -inner / 2 + inner * post / panes
         pieces.append(box((x, wall + thick / 2, (high + sill) / 2), (bar, thick, high - sill), "frame", radius=0.006))
-        if number > 0:
-            middle = x - 0.07 if number < panes else x
+        if post > 0:
+            middle = x - 0.07 if post < panes else x
             pieces.append(
                 rod(
                     (middle, wall + thick + 0.005, high / 2 - 0.06),
@@ -144,8 +152,8 @@ def _window(size: Size, values: WindowParameters) -> list[Solid]:
     return pieces
 
 
-# A pleat every 7 cm of drawn curtain; gathered, all of it hangs on an eighth of the rail.
-_PLEAT, _GATHERED = 0.07, 0.125
+# A fold every 7 cm of drawn curtain; gathered, all of it hangs on an eighth of the rail.
+_FOLD, _GATHERED, _CLOTH = 0.07, 0.125, 0.03
 
 
 def _curtain(size: Size, values: CurtainParameters) -> list[Solid]:
@@ -154,35 +162,42 @@ def _curtain(size: Size, values: CurtainParameters) -> list[Solid]:
     pieces: list[Solid] = [rod((-wide / 2 + 0.012, 0, rail), (wide / 2 - 0.012, 0, rail), 0.024, "metal")]
     if high - rail > 0.05:
         drops = max(round(wide / 1.2), 1)
-        places = [-wide / 2 + 0.05 + (wide - 0.10) * number / drops for number in range(drops + 1)]
+        places = [-wide / 2 + 0.05 + (wide - 0.10) * drop / drops for drop in range(drops + 1)]
         pieces += [rod((x, 0, rail), (x, 0, high - 0.008), 0.014, "metal") for x in places]
         pieces += [cylinder((x, 0, high - 0.006), 0.05, 0.012, "metal") for x in places]
-    pleats = max(round(wide / _PLEAT), 4)
-    covered = wide * (_GATHERED + (1 - _GATHERED) * values.drawn)
-    bore = min(max(1.25 * covered / pleats, 0.05), deep * 0.7)
-    sway = (deep - bore) / 2
-    first = -wide / 2 + bore / 2 if values.gathered == "left" else wide / 2 - covered + bore / 2
-    for number in range(pleats):
-        x = first + (covered - bore) * number / (pleats - 1)
-        y = sway * (1 if number % 2 else -1) * (0.9 + 0.1 * math.sin(2.4 * number))
-        # Pleats meet at the rail and fan out below; neighbours end at slightly different heights.
-        low = bore / 2 + 0.012 * (1 + math.sin(1.7 * number))
-        pieces.append(rod((x, 0.35 * y, rail - 0.05 - bore / 2), (x, y, low), bore, "curtain"))
+    folds = max(round(wide / _FOLD), 4)
+    covered = wide * (_GATHERED + (1 - _GATHERED) * values.drawn) - _CLOTH
+    first = -wide / 2 + _CLOTH / 2 if values.gathered == "left" else wide / 2 - _CLOTH / 2 - covered
+    # Cloth that is drawn flat has shallow folds; no two folds are alike.
+    deepest = min((deep - _CLOTH) / 2, 0.5 * math.hypot(_FOLD, 0.05) * (1.3 - 0.55 * values.drawn))
+    corners = [
+        (first + covered * fold / folds, deepest * (-1) ** fold * (0.8 + 0.2 * math.sin(2.4 * fold)))
+        for fold in range(folds + 1)
+    ]
+    for fold, ((x, y), (next_x, next_y)) in enumerate(pairwise(corners)):
+        angle = math.atan2(next_y - y, next_x - x)
+        cos, sin = math.cos(angle), math.sin(angle)
+        turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+        low, top = 0.012 * (1 + math.sin(1.7 * fold)), rail - 0.02
+        long = math.hypot(next_x - x, next_y - y) + _CLOTH
+        middle = ((x + next_x) / 2, (y + next_y) / 2, (low + top) / 2)
+        pieces.append(box(middle, (long, _CLOTH, top - low), "curtain", radius=_CLOTH / 2, rotation=turn))
     return pieces
 
 
 DOOR = Builder(
     parameters=DoorParameters,
-    size=_door_size,
+    size=lambda values: (1.20, 0.135, 2.12),
     solids=_door,
-    smallest=(0.70, 0.09, 1.80),
-    largest=(2.20, 2.20, 3.00),
+    smallest=(0.60, 0.03, 1.70),
+    largest=(2.40, 2.50, 3.00),
+    least=_door_least,
 )
 WINDOW = Builder(
     parameters=WindowParameters,
     size=lambda values: (1.60, 0.12, 1.35),
     solids=_window,
-    smallest=(0.30, 0.09, 0.30),
+    smallest=(0.30, 0.04, 0.30),
     largest=(10.0, 0.40, 3.00),
     bottom=lambda values: 0.90,
 )

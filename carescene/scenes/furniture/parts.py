@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
@@ -14,7 +15,7 @@ Point = tuple[float, float, float]
 def tube(points: Sequence[Point], diameter: float, material: str, *, closed: bool = False) -> list[Solid]:
     """A tube bent at every point, metres; `closed` joins its ends."""
     ends = [*points, points[0]] if closed else list(points)
-    return [rod(start, end, diameter, material) for start, end in zip(ends, ends[1:], strict=False)]
+    return [rod(start, end, diameter, material) for start, end in pairwise(ends)]
 
 
 def ring(
@@ -25,12 +26,11 @@ def ring(
     *,
     axis: Point = (0.0, 0.0, 1.0),
     count: int = 16,
-    stretch: float = 1.0,
 ) -> list[Solid]:
-    """A ring of straight bars about `axis`, metres: its corners lie at `radius`, along the second direction `stretch` times."""
+    """A ring of straight bars about `axis`, metres: its corners lie at `radius`."""
     turn = turn_to(axis)
     angles = np.arange(count) * 2 * np.pi / count
-    flat = np.stack([np.cos(angles), stretch * np.sin(angles), np.zeros(count)], axis=-1) * radius
+    flat = np.stack([np.cos(angles), np.sin(angles), np.zeros(count)], axis=-1) * radius
     return tube([as_point(point) for point in flat @ turn.T + np.array(center)], diameter, material, closed=True)
 
 

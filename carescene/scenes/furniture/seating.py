@@ -171,9 +171,9 @@ def _wheelchair(size: Size, values: WheelchairParameters) -> list[Solid]:
     for sign in (-1, 1):
         x, w = sign * side, sign * rim
         hub: Point = (w, axle, wheel)
-        pieces += ring(hub, wheel - 0.014, 0.028, "rubber", axis=(1, 0, 0), count=20)
+        pieces += ring(hub, wheel - 0.014, 0.028, "rubber", axis=(1, 0, 0), count=18)
         pieces += spokes(hub, wheel - 0.02, 0.005, "metal", axis=(1, 0, 0), count=12)
-        pieces += ring((w + sign * 0.018, axle, wheel), wheel - 0.055, 0.014, "metal", axis=(1, 0, 0), count=14)
+        pieces += ring((w + sign * 0.018, axle, wheel), wheel - 0.055, 0.014, "metal", axis=(1, 0, 0), count=12)
         pieces.append(cylinder(hub, 0.06, 0.05, "metal", axis=(1, 0, 0), radius=0.01))
         pieces.append(rod((x, axle, wheel), hub, 0.025, "metal"))
         # Back tube with the push handle, seat tube, and the front that comes down to castor and footrest.
@@ -214,7 +214,7 @@ RECLINER = Builder(
     solids=_recliner,
     smallest=(0.60, 0.80, 0.75),
     largest=(1.00, 2.00, 1.40),
-    fixed_height=True,
+    least=lambda size, values: (0.0, *_recliner_size(values)[1:]),
 )
 WHEELCHAIR = Builder(
     parameters=WheelchairParameters,

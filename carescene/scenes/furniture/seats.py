@@ -55,7 +55,7 @@ def seat_surface(thing: SceneObject, side: Side = "front") -> SeatSurface:
         )
     if (thing.kind == "bed") == (side == "front"):
         raise UserError(
-            f"Expected the side of '{thing.id}' ({thing.kind}) to be left or right for a bed and front for other seats, "
+            f"Expected the side of '{thing.id}' ({thing.kind}) to be left or right for a bed and front for others, "
             f"but got '{side}'. Choose the matching side."
         )
     floor = -thing.size[2] / 2

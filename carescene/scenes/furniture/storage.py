@@ -1,4 +1,4 @@
-"""Things that carry things: bedside cabinet, overbed table, table."""
+"""Things that carry things: bedside cabinet, wardrobe, overbed table, table."""
 
 from dataclasses import dataclass
 
@@ -31,8 +31,14 @@ class TableParameters:
     items: int = whole(0, 0, 3)
 
 
+# From this height on a cabinet is a wardrobe with doors from top to bottom.
+_WARDROBE = 1.30
+
+
 def _cabinet(size: Size, values: CabinetParameters) -> list[Solid]:
     wide, deep, high = size[0], size[1], size[2] - (ITEMS_HEIGHT if values.items else 0.0)
+    if high > _WARDROBE:
+        return _wardrobe(wide, deep, high) + daily_items(0.0, 0.0, high, values.items)
     low, board, lid = 0.09, 0.018, high - 0.03
     # The fronts and their handles stand out of the body.
     back, front = -deep / 2 + 0.01, deep / 2 - 0.045
@@ -73,6 +79,34 @@ def _cabinet(size: Size, values: CabinetParameters) -> list[Solid]:
         for y in (back + 0.04, front - 0.03):
             pieces += castor(x, y, 0.06, width=0.02)
     return pieces + daily_items(0.02, -0.02, high, values.items)
+
+
+def _wardrobe(wide: float, deep: float, high: float) -> list[Solid]:
+    """One door up to 0.7 m of width, two beyond; each is split into a tall lower and a short upper leaf."""
+    back, front, plinth = -deep / 2, deep / 2 - 0.045, 0.08
+    pieces = [
+        box(
+            (0, (back + front) / 2, (high + plinth) / 2),
+            (wide, front - back, high - plinth),
+            "wood_light",
+            radius=0.004,
+        ),
+        box((0, (back + front) / 2 - 0.02, plinth / 2), (wide - 0.04, front - back - 0.06, plinth), "steel_dark"),
+    ]
+    doors, split = (1 if wide <= 0.7 else 2), high - 0.42
+    leaf = (wide - 0.01) / doors
+    for door in range(doors):
+        x = -wide / 2 + 0.005 + leaf * (door + 0.5)
+        grip = x + (leaf / 2 - 0.05) * (1 if door == 0 else -1)
+        for low, top in ((plinth + 0.005, split - 0.003), (split + 0.003, high - 0.005)):
+            pieces.append(
+                box((x, front + 0.006, (low + top) / 2), (leaf - 0.006, 0.02, top - low), "white_plastic", radius=0.004)
+            )
+        for z, long in ((1.0, 0.14), (split + 0.10, 0.08)):
+            start, end = z - long / 2, z + long / 2
+            way = [(grip, front, start), (grip, front + 0.038, start), (grip, front + 0.038, end), (grip, front, end)]
+            pieces += tube(way, 0.012, "metal")
+    return pieces
 
 
 def _overbed_table(size: Size, values: OverbedTableParameters) -> list[Solid]:
@@ -131,7 +165,7 @@ CABINET = Builder(
     size=lambda values: (0.50, 0.45, _with_items(values, 0.75)),
     solids=_cabinet,
     smallest=(0.30, 0.30, 0.50),
-    largest=(1.20, 0.80, 1.50),
+    largest=(1.40, 0.80, 2.20),
 )
 OVERBED_TABLE = Builder(
     parameters=OverbedTableParameters,
@@ -139,7 +173,7 @@ OVERBED_TABLE = Builder(
     solids=_overbed_table,
     smallest=(0.55, 0.30, 0.55),
     largest=(1.20, 0.60, 1.45),
-    fixed_height=True,
+    least=lambda size, values: (0.0, 0.0, _with_items(values, values.height_m)),
 )
 TABLE = Builder(
     parameters=TableParameters,
