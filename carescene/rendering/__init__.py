@@ -5,8 +5,10 @@ from carescene.rendering.camera_presets import CAMERA_PRESETS, check_camera, pla
 from carescene.rendering.contact_sheet import Strip, contact_sheet, write_contact_sheet
 from carescene.rendering.draw import Cloth, Drawn, draw_buffer
 from carescene.rendering.gbuffer import GBuffer
+from carescene.rendering.lights import LIGHTS
 from carescene.rendering.looks import ROLES, dress_person
 from carescene.rendering.outfit import Look, Outfit
+from carescene.rendering.painter import Painter, measure_light
 from carescene.rendering.people import PeopleFrame, PosedPeople, Topology, pose_people
 from carescene.rendering.room_view import RoomView
 from carescene.rendering.video import (
@@ -27,6 +29,7 @@ from carescene.rendering.wardrobe import Wardrobe, dress_clip
 
 __all__ = [
     "CAMERA_PRESETS",
+    "LIGHTS",
     "ROLES",
     "Camera",
     "Cloth",
@@ -34,6 +37,7 @@ __all__ = [
     "GBuffer",
     "Look",
     "Outfit",
+    "Painter",
     "PeopleFrame",
     "PosedPeople",
     "RoomView",
@@ -52,6 +56,7 @@ __all__ = [
     "gif_bytes",
     "h264",
     "look_at",
+    "measure_light",
     "open_video",
     "place_camera",
     "pose_people",

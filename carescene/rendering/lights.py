@@ -1,0 +1,285 @@
+"""What lights a room: daylight and sun through its windows, ceiling lamps, lamps by the beds, a night light.
+
+Every source is a list of small patches. Light from one patch falls off with the inverse square of the distance and
+with both cosines (Lambert); sunlight comes in parallel and only through the windows' openings.
+"""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from carescene.errors import UserError
+from carescene.scenes.scene import Scene, SceneObject, object_to_world
+
+LIGHTS: Final = ("day", "dim", "night")
+
+# All brightness is relative: a bright sky seen through a window pane is 1. The sun outside gives about 15 times the
+# light of such a sky; a third of that is kept, because a video camera's highlights are compressed anyway.
+_SKY: Final = np.array([0.86, 0.95, 1.06])
+_GROUND: Final = np.array([0.22, 0.23, 0.19])
+_SUN: Final = np.array([4.6, 4.1, 3.4])
+_COOL_WHITE: Final = np.array([1.02, 1.0, 0.92])
+_WARM_WHITE: Final = np.array([1.15, 0.93, 0.62])
+_DUSK: Final = np.array([0.020, 0.026, 0.040])
+_MOON: Final = np.array([0.011, 0.014, 0.020])
+# A square ceiling panel of 0.6 m serves about this much floor (m2) in a ward.
+_FLOOR_PER_LAMP: Final = 7.0
+_LAMP_SIZE: Final = 0.6
+# Share of a window's width and height that is glass.
+_GLASS: Final = 0.9
+# Patches stand this far in front of the wall (metres), so that frames do not hide them.
+_OFF_WALL: Final = 0.03
+# Closer than this (metres) a patch is not treated as a point any more; it keeps lamps near walls from glaring.
+_NEAR: Final = 0.22
+
+
+class Pane(NamedTuple):
+    """A flat rectangle that gives light: its middle, its half edges as vectors, its normal into the room (metres)."""
+
+    center: Float[np.ndarray, "3"]
+    across: Float[np.ndarray, "3"]
+    up: Float[np.ndarray, "3"]
+    inward: Float[np.ndarray, "3"]
+
+
+@dataclass(frozen=True)
+class RoomLight:
+    """The sources of one room.
+
+    Attributes:
+        name: one of `LIGHTS`.
+        points, normals: middle of every patch and where it faces; a zero normal shines evenly in all directions.
+        across, up: half edges of every patch, metres; within them shadow rays are spread.
+        above, below: radiance times area of a patch for somebody who looks up at it, and down at it: a window
+            shows sky above and ground below.
+        sun_direction: towards the sun; `sun`: its irradiance on a surface that faces it, zero where it does not shine.
+        windows: panes through which the sun may come.
+        panels: lamps on the ceiling, for drawing them.
+        window_glow, panel_glow: radiance of panes and panels as the camera sees them.
+        brightness: mean brightness a camera aims at in this light, linear, 1 = white.
+    """
+
+    name: str
+    points: Float[np.ndarray, "patch 3"]
+    normals: Float[np.ndarray, "patch 3"]
+    across: Float[np.ndarray, "patch 3"]
+    up: Float[np.ndarray, "patch 3"]
+    above: Float[np.ndarray, "patch 3"]
+    below: Float[np.ndarray, "patch 3"]
+    sun_direction: Float[np.ndarray, "3"]
+    sun: Float[np.ndarray, "3"]
+    windows: tuple[Pane, ...]
+    panels: tuple[Pane, ...]
+    window_glow: Float[np.ndarray, "3"]
+    panel_glow: Float[np.ndarray, "3"]
+    brightness: float
+
+
+def light_room(scene: Scene, light: str, seed: int) -> RoomLight:
+    """The lights of a room by day, in the evening (`dim`) or at `night`; the seed picks the sun and which lamps burn.
+
+    Raises UserError for an unknown light.
+    """
+    if light not in LIGHTS:
+        raise UserError(f"Expected a light out of {', '.join(LIGHTS)}, but got '{light}'. Choose one of these.")
+    rng = np.random.default_rng([seed, LIGHTS.index(light), 7])
+    windows = tuple(window_pane(thing) for thing in scene.of_kind("window"))
+    panels = ceiling_panels(scene)
+    sky, ground, sun = np.zeros(3), np.zeros(3), np.zeros(3)
+    panel, beds, faint = np.zeros(3), np.zeros(3), np.zeros(3)
+    if light == "day":
+        sky, ground = _SKY, _GROUND
+        # Wards keep some lamps on by day; rooms without a window need all of them.
+        panel = (2.4 if not windows else rng.choice([0.0, 0.5, 0.9])) * _COOL_WHITE
+        sun = _SUN * (rng.random() < 0.7)
+        brightness = float(rng.uniform(0.30, 0.36))
+    elif light == "dim":
+        sky, ground = _DUSK, _DUSK / 3
+        by_bed = bool(scene.of_kind("bed")) and rng.random() < 0.6
+        panel = (0.10 if by_bed else 0.8) * _WARM_WHITE
+        beds = 0.16 * _WARM_WHITE if by_bed else np.zeros(3)
+        brightness = float(rng.uniform(0.15, 0.20))
+    else:
+        sky, ground = _MOON, _MOON / 4
+        faint = np.array([0.011, 0.0085, 0.005])
+        brightness = float(rng.uniform(0.022, 0.034))
+    patches: list[tuple[np.ndarray, ...]] = []
+    if sky.any():
+        rows, columns = (4, 4) if len(windows) == 1 else (3, 3) if len(windows) == 2 else (2, 3)
+        patches += [patch for pane in windows for patch in _patches(pane, columns, rows, sky, ground)]
+    if panel.any():
+        count = 2 if len(panels) <= 4 else 1
+        patches += [patch for pane in panels for patch in _patches(pane, count, count, panel, panel)]
+    if beds.any():
+        patches += [_bulb(scene, object_to_world(bed, _reading_lamp(bed)), beds) for bed in scene.of_kind("bed")]
+    if faint.any():
+        patches += _night_lights(scene, faint)
+    columns = [np.array(column) for column in zip(*patches, strict=True)]
+    return RoomLight(
+        light,
+        *columns,
+        sun_direction=sun_through(windows, rng),
+        sun=sun if windows else np.zeros(3),
+        windows=windows,
+        panels=panels if panel.any() else (),
+        window_glow=sky,
+        panel_glow=panel,
+        brightness=brightness,
+    )
+
+
+def window_pane(thing: SceneObject) -> Pane:
+    """The glass of a window on its room side, or a door's opening."""
+    wide, deep, high = thing.size
+    center = np.array(object_to_world(thing, (0.0, deep / 2 + _OFF_WALL, 0.0)))
+    across = np.array([np.cos(thing.yaw), np.sin(thing.yaw), 0.0])
+    inward = np.array([-across[1], across[0], 0.0])
+    return Pane(center, across * wide / 2 * _GLASS, np.array([0.0, 0.0, high / 2 * _GLASS]), inward)
+
+
+def ceiling_panels(scene: Scene) -> tuple[Pane, ...]:
+    """Square lamps on an even grid on the ceiling, about one for 7 m2 of floor, all inside the polygon."""
+    corners = np.array(scene.polygon)
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    extent = high - low
+    columns, rows = (int(n) for n in np.maximum(1, np.round(extent / np.sqrt(_FLOOR_PER_LAMP))))
+    x = low[0] + (np.arange(columns) + 0.5) * extent[0] / columns
+    y = low[1] + (np.arange(rows) + 0.5) * extent[1] / rows
+    spots = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    inside = inside_polygon(spots, corners)
+    # In a room of odd shape no grid point may be inside: then one lamp hangs over the corners' mean.
+    spots = spots[inside] if inside.any() else corners.mean(axis=0, keepdims=True)
+    half = _LAMP_SIZE / 2
+    down = np.array([0.0, 0.0, -1.0])
+    return tuple(
+        Pane(np.array([*spot, scene.height - _OFF_WALL]), np.array([half, 0, 0]), np.array([0, half, 0]), down)
+        for spot in spots
+    )
+
+
+def inside_polygon(
+    points: Float[np.ndarray, "point 2"], corners: Float[np.ndarray, "corner 2"]
+) -> Bool[np.ndarray, "point"]:
+    """Whether points lie inside a polygon: a ray from them crosses its outline an odd number of times."""
+    x, y = points[:, 0, None], points[:, 1, None]
+    x0, y0 = corners.T
+    x1, y1 = np.roll(corners, -1, axis=0).T
+    level = y1 - y0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crosses = ((y0 > y) != (y1 > y)) & (x < x0 + (y - y0) * (x1 - x0) / np.where(level == 0, 1.0, level))
+    return crosses.sum(axis=1) % 2 == 1
+
+
+def sun_through(windows: tuple[Pane, ...], rng: np.random.Generator) -> Float[np.ndarray, "3"]:
+    """Direction to a sun that shines into one of the windows, 22 to 42 degrees high; straight up without windows."""
+    if not windows:
+        return np.array([0.0, 0.0, 1.0])
+    outward = -windows[int(rng.integers(len(windows)))].inward
+    azimuth = np.arctan2(outward[1], outward[0]) + np.deg2rad(rng.choice([-1, 1]) * rng.uniform(15, 50))
+    height = np.deg2rad(rng.uniform(22, 42))
+    return np.array([np.cos(height) * np.cos(azimuth), np.cos(height) * np.sin(azimuth), np.sin(height)])
+
+
+def received(
+    points: Float[np.ndarray, "point 3"], normals: Float[np.ndarray, "point 3"], light: RoomLight
+) -> tuple[Float[np.ndarray, "point patch"], Float[np.ndarray, "point patch"]]:
+    """What every patch gives to every point if nothing stands between: the geometry factor in 1/m2, and the share
+    (0 to 1) of the patch's upper radiance.
+
+    The factor is cos(receiver) * cos(patch) / distance^2, the light between two small patches; an all-round lamp has
+    no second cosine. Very near a patch the square stops shrinking, so that no point is brighter than the lamp.
+    """
+    return geometry_factor(points, normals, light.points, light.normals)
+
+
+def geometry_factor(
+    points: Float[np.ndarray, "point 3"],
+    normals: Float[np.ndarray, "point 3"],
+    sources: Float[np.ndarray, "patch 3"],
+    facing: Float[np.ndarray, "patch 3"],
+) -> tuple[Float[np.ndarray, "point patch"], Float[np.ndarray, "point patch"]]:
+    """See `received`; all dot products are written as matrix products, because this runs for every pixel."""
+    points, normals, sources, facing = (np.asarray(a, np.float32) for a in (points, normals, sources, facing))
+    square = (points**2).sum(1)[:, None] + (sources**2).sum(1) - 2 * points @ sources.T
+    square = np.maximum(square, _NEAR**2)
+    distance = np.sqrt(square)
+    at_point = normals @ sources.T - (normals * points).sum(1)[:, None]
+    at_patch = points @ facing.T - (facing * sources).sum(1)
+    all_round = ~facing.any(axis=1)
+    at_patch[:, all_round] = distance[:, all_round]
+    factor = np.maximum(at_point, 0) * np.maximum(at_patch, 0) / square**2
+    upper = np.clip(0.5 + 2.5 * (sources[:, 2] - points[:, 2, None]) / distance, 0, 1)
+    return factor, upper
+
+
+def sum_light(
+    factor: Float[np.ndarray, "point patch"], upper: Float[np.ndarray, "point patch"], light: RoomLight
+) -> Float[np.ndarray, "point 3"]:
+    """Irradiance of points from geometry factors (already cut by what hides the patches)."""
+    above, below = light.above.astype(np.float32), light.below.astype(np.float32)
+    return (factor * upper) @ (above - below) + factor @ below
+
+
+def in_sunbeam(points: Float[np.ndarray, "point 3"], light: RoomLight) -> Float[np.ndarray, "point"]:
+    """Share (0 to 1) of the sun's disc that points see through the windows' openings if nothing else hides it.
+
+    The edge is soft over the sun's half angle times the distance to the pane (0.27 degrees).
+    """
+    share = np.zeros(len(points), np.float32)
+    if not light.sun.any():
+        return share
+    for pane in light.windows:
+        facing = -float(pane.inward @ light.sun_direction)
+        if facing < 0.05:
+            continue
+        distance = (points - pane.center) @ pane.inward / facing
+        hit = points + distance[:, None] * light.sun_direction - pane.center
+        soft = 0.005 * np.maximum(distance, 0.2) + 0.008
+        part = (distance > 0).astype(np.float32)
+        for edge in (pane.across, pane.up):
+            half = np.linalg.norm(edge)
+            part *= np.clip(0.5 + (half - np.abs(hit @ edge / half)) / (2 * soft), 0, 1)
+        share = np.maximum(share, part)
+    return share
+
+
+def _patches(pane: Pane, columns: int, rows: int, above: np.ndarray, below: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    """Cut a pane into equal patches."""
+    across, up = pane.across / columns, pane.up / rows
+    area = 4 * float(np.linalg.norm(np.cross(across, up)))
+    steps = [(2 * i + 1 - columns, 2 * j + 1 - rows) for i in range(columns) for j in range(rows)]
+    return [(pane.center + i * across + j * up, pane.inward, across, up, above * area, below * area) for i, j in steps]
+
+
+def _bulb(scene: Scene, place: tuple[float, float, float], strength: np.ndarray) -> tuple[np.ndarray, ...]:
+    """An all-round lamp 8 cm across, pulled to at least 12 cm away from the walls."""
+    corners = np.array(scene.polygon)
+    spot, middle = np.array(place), np.array([*corners.mean(axis=0), place[2]])
+    for _ in range(40):
+        around = spot[:2] + 0.12 * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
+        if inside_polygon(around, corners).all():
+            break
+        spot = spot + 0.05 * (middle - spot)
+    half = 0.04
+    return spot, np.zeros(3), np.array([half, 0, 0]), np.array([0, 0, half]), strength, strength
+
+
+def _reading_lamp(bed: SceneObject) -> tuple[float, float, float]:
+    """Over the head end, a little to the side, 1.65 m above the floor (in the bed's own frame)."""
+    return 0.25 * bed.size[0], -0.5 * bed.size[1] + 0.15, 1.65 - bed.center[2]
+
+
+def _night_lights(scene: Scene, strength: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    """A small lamp low by each door and the light of the corridor through it; without a door one low lamp."""
+    doors = scene.of_kind("door")
+    patches: list[tuple[np.ndarray, ...]] = []
+    for door in doors:
+        beside = object_to_world(door, (0.5 * door.size[0] + 0.2, 0.5 * door.size[1] + 0.1, 0.35 - door.center[2]))
+        patches.append(_bulb(scene, beside, strength))
+        patches += _patches(window_pane(door), 2, 2, 0.35 * strength, 0.35 * strength)
+    if not patches:
+        middle = np.array(scene.polygon).mean(axis=0)
+        patches.append(_bulb(scene, (float(middle[0]), float(middle[1]), 0.35), strength))
+    return patches
