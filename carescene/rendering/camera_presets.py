@@ -30,8 +30,8 @@ _HEIGHT: Final = {"ceiling_corner": (2.3, 3.0), "wall": (2.0, 2.6), "over_bed": 
 _HANGING: Final = 0.08
 # Room around the eye in metres: half a camera's case.
 _CLEARANCE: Final = 0.06
-_CANDIDATES: Final = 24
-_SIGHT_STEPS: Final = 24
+_CANDIDATES: Final = 16
+_SIGHT_STEPS: Final = 16
 # Share of the corner's distance from the middle by which a lens pulls it inwards: mild barrel, as of cheap wide lenses.
 _BARREL: Final = (0.01, 0.10)
 

@@ -68,10 +68,12 @@ def draw_buffer(room: RoomView, people: PeopleFrame, cloths: Sequence[Cloth] = (
     full = np.zeros(len(people.visible), np.float32)
     casters: dict[int, Any] = {}
     for person in np.flatnonzero(people.visible).tolist():
-        thing = _Thing(people.vertices[person], people.topology, PERSON_BASE + person, closed=True)
+        thing = _Thing(people.vertices[person], people.topology, PERSON_BASE + person, has_parts=True)
         full[person] = _lay(thing, room, buffer, casters, shadows)
     for index, cloth in enumerate(cloths):
-        _lay(_Thing(cloth.vertices, cloth.topology, CLOTH_BASE + index, closed=False), room, buffer, casters, shadows)
+        _lay(
+            _Thing(cloth.vertices, cloth.topology, CLOTH_BASE + index, has_parts=False), room, buffer, casters, shadows
+        )
     return Drawn(buffer, full, casters)
 
 
@@ -80,7 +82,7 @@ class _Thing:
     vertices: Float[np.ndarray, "vertex 3"]
     topology: Topology
     instance: int
-    closed: bool
+    has_parts: bool
 
 
 def _lay(thing: _Thing, room: RoomView, buffer: GBuffer, casters: dict[int, Any], shadows: bool) -> float:
@@ -92,9 +94,9 @@ def _lay(thing: _Thing, room: RoomView, buffer: GBuffer, casters: dict[int, Any]
     faces = thing.topology.faces
     sides = thing.topology.face_normals(thing.vertices)
     towards = np.arange(len(faces))
-    if thing.closed and not shadows:
-        eye = camera.eye.astype(np.float32)
-        towards = np.flatnonzero(np.einsum("fc,fc->f", thing.vertices[faces[:, 0]] - eye, sides) < 0)
+    if not shadows:
+        view = thing.vertices[faces[:, 0]] - camera.eye.astype(np.float32)
+        towards = np.flatnonzero((np.einsum("fc,fc->f", view, sides) < 0) | ~thing.topology.closed)
     caster = build_caster(thing.vertices, faces[towards])
     if shadows:
         casters[thing.instance] = caster
@@ -119,7 +121,7 @@ def _lay(thing: _Thing, room: RoomView, buffer: GBuffer, casters: dict[int, Any]
     buffer.depth[window][place] = hits.distance[nearer]
     buffer.normal[window][place] = facing_eye(normals, rays[nearer])
     buffer.instance[window][place] = thing.instance
-    buffer.part[window][place] = thing.topology.face_part[face] + 1 if thing.closed else 0
+    buffer.part[window][place] = thing.topology.face_part[face] + 1 if thing.has_parts else 0
     buffer.material[window][place] = NOTHING
     buffer.face[window][place] = face
     buffer.weights[window][place] = weights

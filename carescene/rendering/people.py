@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Int64, UInt8
 from scipy import sparse
+from scipy.sparse import csgraph
 
 from carescene.clips.clip import Clip
 from carescene.humans.body import Body
@@ -25,12 +26,14 @@ class Topology:
         vertex_part: SMPL joint that moves each vertex most.
         face_part: SMPL joint that moves each triangle: the one most of its corners have, the first corner's if all
             three differ.
+        closed: triangles that belong to a piece without border, so that from outside their backs are never seen.
         gather: sums a value per face at the vertices, `(vertex, face)`; kept because building it costs more than use.
     """
 
     faces: Int64[np.ndarray, "face 3"]
     vertex_part: UInt8[np.ndarray, "vertex"]
     face_part: UInt8[np.ndarray, "face"]
+    closed: Bool[np.ndarray, "face"]
     gather: sparse.csr_matrix
 
     @classmethod
@@ -41,7 +44,8 @@ class Topology:
         columns = np.repeat(np.arange(len(faces)), 3)
         shape = len(parts), len(faces)
         gather = sparse.csr_matrix((np.ones(faces.size, np.float32), (faces.ravel(), columns)), shape)
-        return cls(faces.astype(np.int64), parts, np.where(second == third, second, first), gather)
+        part = np.where(second == third, second, first)
+        return cls(faces.astype(np.int64), parts, part, closed_pieces(faces, len(parts)), gather)
 
     def face_normals(self, vertices: Float[np.ndarray, "vertex 3"]) -> Float[np.ndarray, "face 3"]:
         """Normals of the triangles, as long as twice their area."""
@@ -143,9 +147,18 @@ def pose_people(clip: Clip, body: Body) -> PosedPeople:
     )
 
 
-def cross(
-    first: Float[np.ndarray, "*batch 3"], second: Float[np.ndarray, "*batch 3"]
-) -> Float[np.ndarray, "*batch 3"]:
+def closed_pieces(faces: Int[np.ndarray, "face 3"], vertices: int) -> Bool[np.ndarray, "face"]:
+    """Triangles of those connected pieces of a mesh in which every edge runs once in either direction."""
+    start, end = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).T
+    links = sparse.coo_matrix((np.ones(len(start), np.int32), (start, end)), (vertices, vertices)).tocsr()
+    _, piece = csgraph.connected_components(links, directed=False)
+    row, column = (links - links.T).nonzero()
+    doubled = links.nonzero()[0][links.data > 1]
+    open_pieces = np.unique(piece[np.concatenate([row, column, doubled])])
+    return ~np.isin(piece[faces[:, 0]], open_pieces)
+
+
+def cross(first: Float[np.ndarray, "*batch 3"], second: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3"]:
     """Cross products; numpy's own is several times slower on long lists."""
     ax, ay, az = first[..., 0], first[..., 1], first[..., 2]
     bx, by, bz = second[..., 0], second[..., 1], second[..., 2]
