@@ -41,10 +41,11 @@ def visible_box(mask: Bool[np.ndarray, "height width"]) -> Float32[np.ndarray, "
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
 
 
-def visible_fraction(buffer: GBuffer, full_pixels: Float[np.ndarray, "person"]) -> Float32[np.ndarray, "person"]:
-    """Pixels that show each person, over those of the silhouette that nothing hides or cuts off; 0 for no person."""
-    seen = np.array([np.count_nonzero(person_mask(buffer, person)) for person in range(len(full_pixels))])
-    return np.clip(seen / np.maximum(full_pixels, 1), 0, 1).astype(np.float32)
+def visible_fraction(
+    pixels: Int[np.ndarray, "person"], full_pixels: Float[np.ndarray, "person"]
+) -> Float32[np.ndarray, "person"]:
+    """Pixels that show each person over those of the silhouette that nothing hides or cuts off; 0 for no silhouette."""
+    return np.clip(pixels / np.maximum(full_pixels, 1), 0, 1).astype(np.float32)
 
 
 def see_keypoints(
@@ -99,13 +100,19 @@ def film_events(clip: Clip, seconds: float | int) -> list[Event]:
 
 
 class LabelWriter:
-    """Collects the labels of a film, picture by picture, in any order; `labels` is whole after the last."""
+    """Collects the labels of a film, picture by picture, in any order; `labels` is whole after the last.
+
+    Attributes:
+        labels: of all pictures.
+        pixels: how many of each picture show each person, `(person, frame)`.
+    """
 
     def __init__(
         self, clip: Clip, times: Float[np.ndarray, "frame"], camera: Camera, models: Sequence[KeypointModel]
     ) -> None:
         shape = clip.num_persons, len(times)
         self._camera, self._models = camera, models
+        self.pixels = np.zeros(shape, np.int64)
         self.labels = FilmLabels(
             times=np.asarray(times, np.float64),
             frame_label=clip.frame_label[:, nearest_frames(clip, times)].astype(np.int8),
@@ -121,10 +128,12 @@ class LabelWriter:
         labels = self.labels
         labels.valid[:, index] = people.visible
         labels.frame_label[~people.visible, index] = UNKNOWN_LABEL
-        labels.visible_fraction[:, index] = visible_fraction(buffer, full_pixels)
         for person in np.flatnonzero(people.visible).tolist():
             model = self._models[person]
             points = keypoint_positions(people.vertices[person], people.joints[person], model)
             labels.joints[person, index] = people.joints[person]
-            labels.box[person, index] = visible_box(person_mask(buffer, person))
+            mask = person_mask(buffer, person)
+            self.pixels[person, index] = np.count_nonzero(mask)
+            labels.box[person, index] = visible_box(mask)
             labels.keypoints[person, index] = see_keypoints(points, model, buffer, person, self._camera)
+        labels.visible_fraction[:, index] = visible_fraction(self.pixels[:, index], full_pixels)

@@ -1,0 +1,75 @@
+"""Everything about a film that does not depend on the camera: the dressed people, the room and its light."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from carescene.clips.clip import Clip
+from carescene.humans.body import Body
+from carescene.rendering.keypoints import KeypointModel, keypoint_model
+from carescene.rendering.painter import Painter, measure_light
+from carescene.rendering.people import PosedPeople, pose_people
+from carescene.rendering.room_view import RoomView
+from carescene.rendering.wardrobe import Wardrobe, dress_clip
+from carescene.scenes.mesh import SceneMesh
+from carescene.scenes.room_mesh import scene_mesh
+from carescene.scenes.scene import Scene
+
+
+@dataclass
+class FilmSet:
+    """A clip ready to be filmed by any number of cameras: bodies are posed and dressed, and the room is built, once.
+
+    Attributes:
+        clip: with its people where they are in the room.
+        scene: the room.
+        folder: to which the names of the scene's own meshes are relative.
+        mesh: of the room.
+        people: posed and dressed.
+        wardrobe: what they wear.
+        models: key points, per person.
+        light: name of the light, the same for all cameras.
+        seed: of clothes and light.
+    """
+
+    clip: Clip
+    scene: Scene
+    folder: Path | None
+    mesh: SceneMesh
+    people: PosedPeople
+    wardrobe: Wardrobe
+    models: list[KeypointModel]
+    light: str
+    seed: int
+    _fields: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(
+        cls, clip: Clip, scene: Scene, body: Body, *, light: str = "day", seed: int = 0, folder: Path | None = None
+    ) -> "FilmSet":
+        """Pose and dress everybody and build the room.
+
+        Raises:
+            UserError: if the body has no face to take key points from, or a mesh of the scene cannot be read.
+        """
+        bare = pose_people(clip, body)
+        wardrobe = dress_clip(clip, body, bare.topology, seed=seed)
+        return cls(
+            clip=clip,
+            scene=scene,
+            folder=folder,
+            mesh=scene_mesh(scene, folder),
+            people=wardrobe.wear(bare),
+            wardrobe=wardrobe,
+            models=[keypoint_model(body, betas) for betas in clip.betas],
+            light=light,
+            seed=seed,
+        )
+
+    def painter(self, view: RoomView) -> Painter:
+        """A painter for one camera's view; the room's light is measured for the first and shared by the others."""
+        if self.light not in self._fields:
+            self._fields[self.light] = measure_light(self.scene, self.mesh, view, self.light, self.seed)
+        return Painter(
+            self.scene, self.mesh, view, self.wardrobe, self.light, self.seed, field=self._fields[self.light]
+        )
