@@ -16,6 +16,7 @@ from carescene.scenes.generator import PRESETS, generate_scene
 from carescene.scenes.geometry import SceneGeometry
 from carescene.scenes.materials import MATERIALS, Material
 from carescene.scenes.mesh import SHELL, SceneMesh
+from carescene.scenes.placement import place_clip
 from carescene.scenes.room_mesh import ceiling_lamps, scene_mesh
 from carescene.scenes.scene import KINDS, Scene, SceneObject, object_to_world
 from carescene.scenes.scene_files import load_scene, save_scene, scene_from_dict, scene_to_dict
@@ -49,6 +50,7 @@ __all__ = [
     "load_scene",
     "object_solids",
     "object_to_world",
+    "place_clip",
     "read_mesh",
     "rod",
     "save_scene",

@@ -93,6 +93,18 @@ def moved(thing: SceneObject, x: float, y: float, yaw: float) -> SceneObject:
     return dataclasses.replace(thing, center=(x, y, thing.center[2]), yaw=turned)
 
 
+def swing_of(door: SceneObject, depth_m: float | None = None) -> Footprint:
+    """The ground before a door that its leaf sweeps, whichever side its hinges are on: a square of its own width.
+
+    Args:
+        depth_m: how far it reaches into the room, where the door opens the other way.
+    """
+    width = door.size[0]
+    reach = width + SWING_MARGIN_M if depth_m is None else depth_m
+    x, y = footprint(door).world(0.0, (reach - door.size[1]) / 2)
+    return Footprint(x, y, width / 2, reach / 2, door.yaw, 0.0, HEAD_ROOM_M)
+
+
 class Layout:
     """A room that is being furnished. Pieces that cannot be placed raise `NoRoomError`, and the room is begun anew."""
 
@@ -118,7 +130,7 @@ class Layout:
         return f"{kind}-{1 + sum(thing.kind == kind for thing in self.objects)}"
 
     def make(self, kind: str, size: Size = (None, None, None), **params: Parameter) -> SceneObject:
-        """A piece with the next free name of its kind, see `make`; what is not given is as on other wards, more or less."""
+        """A piece with the next free name of its kind, see `make`; what is not given varies as on wards."""
         usual = some_parameters(kind, self.rng)
         return make(kind, self.name(kind), size, **{**usual, **params})
 
@@ -197,11 +209,7 @@ class Layout:
     ) -> SceneObject:
         """A door in a wall, with ground kept free before it: for its swing, and for whoever comes in."""
         door = self.put(self.against(self.make("door", open_deg=float(open_deg)), wall, along), zones=False)
-        # A leaf sweeps a quarter circle of its own width, whichever side its hinges are on.
-        width = door.size[0]
-        reach = width + SWING_MARGIN_M if opens_inwards else DOORWAY_M
-        x, y = wall.point(along, reach / 2)
-        self.keep_free(Footprint(x, y, width / 2, reach / 2, wall.yaw, 0.0, HEAD_ROOM_M))
+        self.keep_free(swing_of(door, None if opens_inwards else DOORWAY_M))
         return door
 
     def add_window(self, wall: Wall, along: float, width: float) -> SceneObject:

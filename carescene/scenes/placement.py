@@ -1,0 +1,310 @@
+"""Putting the people of a clip into a room: onto free floor, or onto a bed or seat that fits how they rest.
+
+All persons move together, by one turn about the vertical and one shift. Furniture gives way where that is honest: the
+bed or chair that carries somebody takes the height recorded, chairs come to where people sit, and movable things that
+are in the way are taken out of the room.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from carescene.clips.clip import Clip
+from carescene.clips.taxonomy import OMNIFALL_ID
+from carescene.errors import UserError
+from carescene.humans.rotations import matrix_to_rotvec, rotvec_to_matrix
+from carescene.humans.skeleton import JOINT, NUM_JOINTS
+from carescene.scenes.carriers import as_bed, bed_places, seat_places
+from carescene.scenes.footprint import footprint, overlap, wall_distance, within_walls
+from carescene.scenes.free_places import FreePlaces, thinned, turned
+from carescene.scenes.geometry import SceneGeometry
+from carescene.scenes.layout import swing_of
+from carescene.scenes.resting import Resting, clip_joints, find_resting
+from carescene.scenes.scene import Scene, SceneObject
+from carescene.scenes.scene_files import scene_to_dict
+
+_TRUNK: Final = tuple(JOINT[name] for name in ("pelvis", "spine1", "spine2", "spine3"))
+_TRUNK_M: Final = 0.15  # from the spine to the skin of a large belly
+_LIMB_M: Final = 0.08  # from any other joint to the skin; hands and feet a little beyond their joints
+_SINK_M: Final = 0.08  # how far a joint may lie inside what carries the person: mattresses and thighs give way
+_TURNS: Final = 36
+_MOVABLE: Final = ("chair", "recliner", "wheelchair", "walker", "iv_pole", "overbed_table")
+_OPEN_CURTAIN: Final = 0.15
+
+
+@dataclasses.dataclass(frozen=True)
+class Move:
+    """A turn about the world's vertical through its origin (radians), then a shift (metres)."""
+
+    yaw: float
+    shift: tuple[float, float, float]
+
+    def points(self, points: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3"]:
+        """Points after the move."""
+        flat = turned(points[..., :2], self.yaw)
+        return np.concatenate([flat, points[..., 2:]], axis=-1) + np.array(self.shift)
+
+
+def place_clip(clip: Clip, scene: Scene, *, seed: int, clearance_m: float | int = 0.05) -> tuple[Clip, Scene]:
+    """Put the people of a clip into a room where they fit, and return both as they then are.
+
+    People who sit or lie raised above the floor come onto a chair or bed, whose height is set to theirs; everybody else
+    comes onto free floor. Every joint of every frame keeps its own flesh and `clearance_m` away from walls and things,
+    the bed or seat that carries the person excepted. Things that can be pushed aside (chairs, walkers, infusion stands,
+    overbed tables, open curtains) give way if there is no place otherwise. Contacts are not refined.
+
+    Args:
+        clip: of one or more persons, metres, z up, floor at z = 0.
+        scene: a room with solids, such as a generated one.
+        seed: chooses among the places that fit; the same seed gives the same place.
+        clearance_m: free space between skin and things, metres.
+
+    Returns:
+        the moved clip, whose `scene` holds the room and whose cameras are gone, and the room.
+
+    Raises:
+        UserError: if there is no such place; names clip and room, the floor needed, and what to do.
+    """
+    rng = np.random.default_rng((abs(seed), len(clip.id)))
+    joints = clip_joints(clip)
+    resting = find_resting(clip, joints)
+    for room in (scene, _cleared(scene)):
+        found = _place(clip, joints, resting, room, rng, float(clearance_m))
+        if found is not None:
+            move, furnished = found
+            moved = moved_clip(clip, move)
+            furnished = _restored(furnished, scene, move.points(joints), float(clearance_m))
+            moved.scene = scene_to_dict(furnished)
+            return moved, furnished
+    raise UserError(_no_place(clip, scene, joints, resting, float(clearance_m)))
+
+
+def moved_clip(clip: Clip, move: Move) -> Clip:
+    """The clip after a move of all its people; its cameras no longer fit and are left out."""
+    turn = rotvec_to_matrix(torch.tensor([0.0, 0.0, move.yaw], dtype=torch.float64))
+    poses, trans = clip.poses.copy(), clip.trans.copy()
+    roots = rotvec_to_matrix(torch.from_numpy(clip.poses[clip.valid][:, 0].astype(np.float64)))
+    poses[clip.valid, 0] = matrix_to_rotvec(turn @ roots).numpy()
+    trans[clip.valid] = move.points(clip.trans[clip.valid].astype(np.float64))
+    std = clip.trans_std
+    if std is not None:
+        # Variances of independent axes mix with the squares of the turn's entries.
+        std = np.sqrt(std.astype(np.float64) ** 2 @ (turn.numpy() ** 2).T).astype(std.dtype)
+    return dataclasses.replace(clip, poses=poses, trans=trans, trans_std=std, cameras=[])
+
+
+def _place(
+    clip: Clip, joints: np.ndarray, resting: list[Resting], scene: Scene, rng: np.random.Generator, clearance: float
+) -> tuple[Move, Scene] | None:
+    beds = [rest for rest in resting if rest.kind != "seat"]
+    if beds:
+        return _onto_bed(clip, joints, beds[0], resting, scene, rng, clearance)
+    return _onto_floor(clip, joints, resting, scene, rng, clearance)
+
+
+def _onto_bed(
+    clip: Clip,
+    joints: np.ndarray,
+    rest: Resting,
+    resting: list[Resting],
+    scene: Scene,
+    rng: np.random.Generator,
+    clearance: float,
+) -> tuple[Move, Scene] | None:
+    """Try the room's beds in random order, and on each some places that a person may lie or sit at."""
+    others = [other for other in resting if other is not rest]
+    beds = scene.of_kind("bed")
+    for number in rng.permutation(len(beds)):
+        bed = as_bed(beds[number], rest, empty=_leaves(clip, rest))
+        lift = 0.0 if rest.grounded else bed.height - rest.height
+        for at, front in bed_places(bed.thing, rest):
+            yaw = math.atan2(front[1], front[0]) - math.atan2(rest.front[1], rest.front[0])
+            shift = at - turned(rest.at, yaw)
+            move = Move(yaw, (float(shift[0]), float(shift[1]), lift))
+            furnished = _with_seats(_replaced(scene, bed.thing), others, move, rng)
+            carriers = {rest.person: [bed.thing.id]}
+            if furnished is not None and _keeps_clear(clip, joints, move, furnished, carriers, clearance):
+                return move, furnished
+    return None
+
+
+def _onto_floor(
+    clip: Clip, joints: np.ndarray, seats: list[Resting], scene: Scene, rng: np.random.Generator, clearance: float
+) -> tuple[Move, Scene] | None:
+    """Search the whole floor at random turns; seats come along with the people who sit on them."""
+    taken, chairs = seat_places(scene, seats, rng)
+    room = dataclasses.replace(scene, objects=[thing for thing in scene.objects if thing.id not in taken])
+    everywhere = np.isin(np.arange(NUM_JOINTS), _TRUNK)
+    flat = joints[clip.valid][..., :2]
+    classes = [thinned(flat[:, everywhere].reshape(-1, 2)), thinned(flat[:, ~everywhere].reshape(-1, 2))]
+    ground = [corner for chair in chairs for corner in _ground_of(chair)]
+    classes.append(np.array(ground).reshape(-1, 2))
+    places = FreePlaces.of(room, [_TRUNK_M + clearance, _LIMB_M + clearance, 0.02])
+    for yaw in _turns(classes[0], scene, rng):
+        moves = places.fitting_moves([turned(points, yaw) for points in classes])
+        if not len(moves):
+            continue
+        for number in _preferred(moves, chairs, yaw, scene, rng):
+            move = Move(yaw, (float(moves[number, 0]), float(moves[number, 1]), 0.0))
+            furnished = dataclasses.replace(room, objects=room.objects + [_carried(chair, move) for chair in chairs])
+            if _apart(furnished, len(chairs)):
+                return move, furnished
+    return None
+
+
+def _turns(points: np.ndarray, scene: Scene, rng: np.random.Generator) -> list[float]:
+    """Turns to try: all around, and those that lay a long walk along a wall."""
+    start = rng.uniform(0, 2 * math.pi)
+    turns = [start + 2 * math.pi * number / _TURNS for number in range(_TURNS)]
+    spread = points - points.mean(axis=0)
+    _, _, axes = np.linalg.svd(spread, full_matrices=False)
+    along = math.atan2(axes[0, 1], axes[0, 0])
+    for (x, y), (next_x, next_y) in zip(scene.polygon, scene.polygon[1:] + scene.polygon[:1], strict=True):
+        wall = math.atan2(next_y - y, next_x - x)
+        turns += [wall - along + extra for extra in (0.0, math.pi)]
+    return [turns[number] for number in rng.permutation(len(turns))]
+
+
+def _preferred(
+    moves: np.ndarray, chairs: list[SceneObject], yaw: float, scene: Scene, rng: np.random.Generator
+) -> Iterator[int]:
+    """Some of the moves in random order; with a chair, those first that bring its back near a wall."""
+    some = rng.permutation(len(moves))[:60]
+    if chairs:
+        part = footprint(chairs[0])
+        back = turned(np.array(part.world(0.0, -part.half_y)), yaw)
+        distance = wall_distance(back + moves[some], scene.polygon)
+        some = some[np.argsort(np.round(distance, 1), kind="stable")]
+    yield from (int(number) for number in some)
+
+
+def _leaves(clip: Clip, rest: Resting) -> bool:
+    """Whether the person is not on the bed all the time, so that its rails must be down."""
+    return bool((clip.valid[rest.person] & ~rest.frames).any())
+
+
+def _carried(thing: SceneObject, move: Move) -> SceneObject:
+    x, y = turned(np.array(thing.center[:2]), move.yaw) + np.array(move.shift[:2])
+    return dataclasses.replace(
+        thing, center=(float(x), float(y), thing.center[2]), yaw=math.remainder(thing.yaw + move.yaw, 2 * math.pi)
+    )
+
+
+def _with_seats(scene: Scene, seats: list[Resting], move: Move, rng: np.random.Generator) -> Scene | None:
+    """The room with chairs where people sit after the move, or None if they would stand in something."""
+    taken, chairs = seat_places(scene, seats, rng)
+    left = [thing for thing in scene.objects if thing.id not in taken]
+    furnished = dataclasses.replace(scene, objects=left + [_carried(chair, move) for chair in chairs])
+    return furnished if _apart(furnished, len(chairs)) else None
+
+
+def _apart(scene: Scene, newest: int) -> bool:
+    """Whether the last objects of a room stand inside it, overlap with nothing and leave doors free."""
+    parts = [footprint(thing) for thing in scene.objects]
+    doorways = [swing_of(door) for door in scene.of_kind("door")]
+    for number in range(len(parts) - newest, len(parts)):
+        if not within_walls(parts[number], scene.polygon, 0.01):
+            return False
+        others = [*parts[:number], *parts[number + 1 :], *doorways]
+        if any(overlap(parts[number], other) for other in others):
+            return False
+    return True
+
+
+def _replaced(scene: Scene, thing: SceneObject) -> Scene:
+    objects = [thing if other.id == thing.id else other for other in scene.objects]
+    return dataclasses.replace(scene, objects=objects)
+
+
+def _ground_of(thing: SceneObject) -> list[tuple[float, float]]:
+    part = footprint(thing)
+    xs = np.linspace(-part.half_x, part.half_x, max(int(part.half_x / 0.05), 2))
+    ys = np.linspace(-part.half_y, part.half_y, max(int(part.half_y / 0.05), 2))
+    return [part.world(float(x), float(y)) for x in xs for y in ys]
+
+
+def _keeps_clear(
+    clip: Clip,
+    joints: np.ndarray,
+    move: Move,
+    scene: Scene,
+    carriers: dict[int, list[str]],
+    clearance: float,
+) -> bool:
+    """Whether everybody keeps clear of all things, and is in what carries them no deeper than it gives way."""
+    geometry = SceneGeometry.of([scene], dtype=torch.float64)
+    flesh = np.full(NUM_JOINTS, _LIMB_M)
+    flesh[list(_TRUNK)] = _TRUNK_M
+    upright = [OMNIFALL_ID["walk"], OMNIFALL_ID["standing"]]
+    for person in range(clip.num_persons):
+        frames = np.nonzero(clip.valid[person])[0]
+        # Some frames first: most places fail there already.
+        for chosen in (frames[::8], frames):
+            if (
+                wall_distance(move.points(joints[person, chosen]).reshape(-1, 3)[:, :2], scene.polygon) < _LIMB_M
+            ).any():
+                return False
+            points = torch.from_numpy(move.points(joints[person, chosen]).reshape(1, -1, 3))
+            things = geometry.signed_distance(points, per="object")[0].numpy().reshape(len(chosen), NUM_JOINTS, -1)
+            needed = (flesh + clearance)[None, :, None]
+            mine = np.array([thing.id in carriers.get(person, []) for thing in scene.objects])
+            if (things[..., ~mine] < needed).any():
+                return False
+            standing = np.isin(clip.frame_label[person, chosen], upright)
+            if mine.any() and ((things[..., mine] < -_SINK_M).any() or (things[standing][..., mine] < 0.0).any()):
+                return False
+    return True
+
+
+def _cleared(scene: Scene) -> Scene:
+    """The room without what can be pushed aside, and with open curtains."""
+    objects = []
+    for thing in scene.objects:
+        if thing.kind == "curtain":
+            drawn = min(float(thing.params.get("drawn", 1.0)), _OPEN_CURTAIN)
+            thing = dataclasses.replace(thing, params={**thing.params, "drawn": drawn})
+        if thing.kind not in _MOVABLE:
+            objects.append(thing)
+    return dataclasses.replace(scene, objects=objects)
+
+
+def _restored(furnished: Scene, before: Scene, joints: np.ndarray, clearance: float) -> Scene:
+    """The room with as much as possible of what was moved out of the way back where it was."""
+    changed = {thing.id: thing for thing in furnished.objects}
+    points = torch.from_numpy(joints[np.isfinite(joints).all(axis=-1)].reshape(1, -1, 3))
+    geometry = SceneGeometry.of([before], dtype=torch.float64)
+    distance = geometry.signed_distance(points, per="object")[0].amin(dim=0).numpy()
+    for thing, nearest in zip(before.objects, distance, strict=True):
+        if nearest < _TRUNK_M + clearance:
+            continue
+        if thing.kind == "curtain" and thing.id in changed:
+            furnished = _replaced(furnished, thing)
+        elif thing.kind in _MOVABLE and thing.id not in changed:
+            back = dataclasses.replace(furnished, objects=[*furnished.objects, thing])
+            furnished = back if _apart(back, 1) else furnished
+    return furnished
+
+
+def _no_place(clip: Clip, scene: Scene, joints: np.ndarray, resting: list[Resting], clearance: float) -> str:
+    flat = joints[clip.valid][..., :2].reshape(-1, 2)
+    spread = flat - flat.mean(axis=0)
+    _, _, axes = np.linalg.svd(spread, full_matrices=False)
+    long, wide = (float(np.ptp(spread @ axis)) + 2 * (_LIMB_M + clearance) for axis in axes)
+    needs = f"free floor of about {long:.1f} x {wide:.1f} m"
+    if any(rest.kind != "seat" for rest in resting):
+        count = len(scene.of_kind("bed"))
+        lies = "lies" if any(rest.kind == "lie" for rest in resting) else "sits low"
+        needs = f"a bed with free floor beside it where clip '{clip.id}' enters (somebody {lies} on it), and {needs}"
+        got = f"{count} bed{'s' * (count != 1)} of which none fits" if count else "no bed"
+    else:
+        got = "none that is clear"
+    return (
+        f"Expected room '{scene.id}' to have {needs} for clip '{clip.id}', but got {got}. "
+        "Try another seed of the room, a larger preset (corridor or day_room for long walks, ward_* for beds), or a "
+        "shorter clip."
+    )
