@@ -94,7 +94,8 @@ class Cut:
     Attributes:
         sleeve: where sleeves end along the arm: 0 shoulder, 1 elbow, 2 wrist.
         collar: round, v, open (low and wide, as a gown tied at the back), or high (shirt or jumper up to the neck).
-        top_hem: where the upper garment ends: 0 hip, 1 knee, 2 ankle; below the hip it also hangs between the legs.
+        top_hem: where the upper garment ends: 0 hip, 1 knee, 2 ankle; None is tucked into the trousers. It hangs loose
+            from the chest down.
         legs: trousers, a skirt, or nothing under the upper garment.
         leg_hem: where trousers or skirt end, as for `top_hem`.
         socks: height above the ankle in metres, or None for bare ankles.
@@ -106,7 +107,7 @@ class Cut:
 
     sleeve: float = 0.66
     collar: Literal["round", "v", "open", "high"] = "round"
-    top_hem: float = 0.0
+    top_hem: float | None = 0.12
     legs: Literal["trousers", "skirt", "none"] = "trousers"
     leg_hem: float = 1.92
     socks: float | None = None
@@ -116,10 +117,11 @@ class Cut:
     badge: bool = False
 
     @property
-    def skirt_hem(self) -> float | None:
-        """Where cloth that hangs between the legs ends (0 hip, 1 knee, 2 ankle), or None if nothing does."""
-        hems = [self.top_hem] * (self.top_hem > 0.3) + [self.leg_hem] * (self.legs == "skirt")
-        return max(hems) if hems else None
+    def hanging_hem(self) -> float | None:
+        """Where cloth that hangs loose around the body ends (0 hip, 1 knee, 2 ankle), or None if nothing does."""
+        hems = [] if self.top_hem is None else [self.top_hem]
+        hems += [self.leg_hem] if self.legs == "skirt" else []
+        return max(hems, default=None)
 
 
 def leg_height(along: float, marks: Landmarks) -> float:
@@ -135,8 +137,7 @@ def cloth_fields(
     places = [marks.shoulder, marks.elbow, marks.wrist]
     sleeve = float(np.interp(cut.sleeve, [0, 1, 2], places)) - x
     collar = _collar(points, marks, cut.collar)
-    # A top without skirt ends below the waist, over the trousers.
-    hem = y - (leg_height(cut.top_hem, marks) if cut.top_hem > 0 else marks.pelvis + 0.0)
+    hem = y - (marks.pelvis + 0.03 if cut.top_hem is None else leg_height(cut.top_hem, marks))
     top = np.minimum(np.minimum(sleeve, collar), hem)
     fields = {"top": top}
     if cut.open_back:
@@ -144,11 +145,11 @@ def cloth_fields(
         behind = np.minimum(marks.neck[2] - 0.02 - z, np.minimum(y - (marks.pelvis + 0.12), strip - x))
         fields["top"] = np.minimum(top, -behind)
     if cut.trim:
-        border = np.minimum(np.minimum(sleeve, collar), hem if cut.top_hem > 0.3 else np.full_like(y, 1.0))
+        border = np.minimum(np.minimum(sleeve, collar), np.inf if cut.top_hem is None else hem)
         fields["trim"] = np.minimum(top, _BAND - border)
     if cut.badge:
-        across, up = points[:, 0] - 0.075, y - (marks.chest - 0.11)
-        badge = np.minimum(np.minimum(0.022 - np.abs(across), 0.032 - np.abs(up)), z - marks.neck[2])
+        across, up = points[:, 0] - 0.08, y - (marks.chest - 0.055)
+        badge = np.minimum(np.minimum(0.022 - np.abs(across), 0.03 - np.abs(up)), z - marks.neck[2])
         fields["badge"] = badge
     if cut.legs != "none":
         fields["bottom"] = np.minimum(marks.pelvis + 0.05 - y, y - leg_height(cut.leg_hem, marks))

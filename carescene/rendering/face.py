@@ -90,10 +90,10 @@ def hair_field(face: Float[np.ndarray, "point 3"], style: HairStyle) -> Float[np
     hair = y - line
     if style == "bald":
         # A wreath: nothing grows above it.
-        hair = np.minimum(hair, 0.088 - 0.35 * (z + 0.2) - y)
+        hair = np.minimum(hair, 0.105 - 0.25 * (z + 0.2) - y)
     if style != "bob":
         ear = np.minimum(np.minimum(y + 0.025, 0.056 - y), np.minimum(z + 0.140, -0.090 - z))
-        hair = np.minimum(hair, -np.minimum(ear, side - 0.0765))
+        hair = np.minimum(hair, -np.minimum(ear, side - 0.0715))
     return np.minimum(hair, y + 0.13)
 
 

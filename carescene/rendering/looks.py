@@ -18,6 +18,8 @@ from carescene.rendering.palettes import Color, Paint
 
 ROLES: Final = ("patient", "staff", "visitor", "person")
 # Ages are drawn from here when nothing is known.
+# Shares of light, middle and dark skin.
+_TONES: Final = (0.55, 0.25, 0.20)
 _AGES: Final = {"patient": (68.0, 92.0), "staff": (24.0, 62.0), "visitor": (25.0, 75.0), "person": (22.0, 80.0)}
 
 
@@ -44,9 +46,11 @@ def dress_person(
     age = float(rng.uniform(*_AGES[role])) if age_years is None else float(age_years)
     female = rng.random() < 0.5
     female = sex == "female" if sex in ("female", "male") else female
-    # Drawn with more weight on light and middle tones, as in European wards; every tone occurs.
+    # More light and middle tones, as in European wards, but every tone occurs.
     low, high = palettes.SKIN_ANGLES
-    angle = low + (high - low) * float(rng.beta(2.2, 1.1))
+    angle = float(
+        np.clip([rng.normal(44, 8), rng.normal(22, 10), rng.uniform(low, 5)][rng.choice(3, p=_TONES)], low, high)
+    )
     skin = palettes.skin_paint(angle)
     head = _head(rng, age, female)
     natural = palettes.natural_hair(angle, float(rng.random()))
@@ -131,11 +135,11 @@ def _patient(rng: np.random.Generator, age: float, female: bool) -> _Choice:
             trim=bool(rng.random() < 0.6),
             open_back=True,
         )
-        pattern = Pattern("dots", 0.05, float(rng.uniform(0.15, 0.35))) if rng.random() < 0.6 else None
+        pattern = Pattern("dots", 0.032, float(rng.uniform(0.2, 0.4))) if rng.random() < 0.6 else None
         return cut, paints | {"top": top, "trim": _darker(top, 0.62)}, pattern, False
     top = _pick(rng, palettes.PYJAMAS)
     cut = Cut(sleeve=1.9, collar="v", socks=socks, shoes=slippers, trim=True, leg_hem=1.9)
-    pattern = Pattern("stripes", 0.034, float(rng.uniform(0.2, 0.45))) if rng.random() < 0.7 else None
+    pattern = Pattern("stripes", 0.026, float(rng.uniform(0.15, 0.3))) if rng.random() < 0.7 else None
     return cut, paints | {"top": top, "bottom": top, "trim": _darker(top, 0.6)}, pattern, True
 
 
@@ -149,10 +153,16 @@ def _staff(rng: np.random.Generator, age: float, female: bool) -> _Choice:
     badge = bool(rng.random() < 0.7)
     if rng.random() < 0.7:
         top = _pick(rng, palettes.SCRUBS)
-        cut = Cut(sleeve=float(rng.uniform(0.7, 0.9)), collar="v", top_hem=0.0, shoes="trainers", badge=badge)
+        cut = Cut(
+            sleeve=float(rng.uniform(0.7, 0.9)),
+            collar="v",
+            top_hem=float(rng.uniform(0.1, 0.25)),
+            shoes="trainers",
+            badge=badge,
+        )
         return cut, paints | {"top": top, "bottom": top}, None, True
     top = _pick(rng, palettes.TUNICS)
-    cut = Cut(sleeve=0.75, collar="round", top_hem=0.2, shoes="trainers", trim=True, badge=badge)
+    cut = Cut(sleeve=0.75, collar="round", top_hem=0.3, shoes="trainers", trim=True, badge=badge)
     trim = _pick(rng, palettes.DARK_CLOTH)
     return cut, paints | {"top": top, "bottom": _pick(rng, palettes.DARK_CLOTH), "trim": trim}, None, False
 
@@ -170,10 +180,10 @@ def _day(rng: np.random.Generator, age: float, female: bool) -> _Choice:
         "shoes": upper,
         "soles": soles,
     }
-    cut = replace(cut, shoes="trainers" if trainers else "shoes")
+    cut = replace(cut, shoes="trainers" if trainers else "shoes", top_hem=None if rng.random() < 0.35 else 0.08)
     if female and rng.random() < 0.3:
         cut = replace(cut, legs="skirt", leg_hem=float(rng.uniform(1.1, 1.4)))
-    pattern = Pattern("stripes", 0.06, 0.25) if rng.random() < 0.15 else None
+    pattern = Pattern("stripes", 0.022, 0.2) if rng.random() < 0.12 else None
     return cut, paints, pattern, False
 
 

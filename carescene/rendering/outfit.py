@@ -12,7 +12,7 @@ from carescene.rendering.palettes import Paint
 
 # How far each garment stands off the skin in metres, and how strongly it hides what is under it (0 to 1 per smoothing
 # step): a shirt hangs over the ribs, a shoe closes over the toes.
-_THICKNESS: Final = {"top": 0.012, "trim": 0.012, "badge": 0.014, "bottom": 0.011, "socks": 0.004, "shoes": 0.009}
+_THICKNESS: Final = {"top": 0.012, "trim": 0.012, "badge": 0.012, "bottom": 0.011, "socks": 0.004, "shoes": 0.009}
 _SMOOTHNESS: Final = {
     "hair": 0.3,
     "top": 0.65,
@@ -114,8 +114,8 @@ class Outfit:
             factors.append((cloth, 1 - self.pattern.contrast * wave.astype(np.float32)))
         hair = garment == GARMENT["hair"]
         if hair.any():
-            strands = np.sin(310 * x[hair] + 40 * z[hair]) * np.sin(170 * z[hair] + 90 * y[hair])
-            factors.append((hair, (0.92 + 0.12 * strands).astype(np.float32)))
+            strands = np.sin(690 * x[hair] + 90 * z[hair]) * np.sin(310 * z[hair] + 190 * y[hair])
+            factors.append((hair, (0.95 + 0.07 * strands).astype(np.float32)))
         return factors
 
     def thickness(self, points: Float[np.ndarray, "vertex 3"]) -> Float[np.ndarray, "vertex"]:

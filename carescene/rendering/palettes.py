@@ -22,8 +22,8 @@ class Paint:
 
 # Skin is ordered by the individual typology angle, arctan((L* - 50) / b*), which dermatology uses to class measured
 # skin from very light (above 55 degrees) to dark (below -30 degrees) (Chardon et al. 1991). Yellowness b* is highest
-# for tanned skin and falls towards both ends, redness a* hardly differs between groups, as in measured CIELAB data bases of
-# skin (Xiao et al. 2017). Columns: angle in degrees, a*, b*.
+# for tanned skin and falls towards both ends, redness a* hardly differs between groups, as in measured CIELAB data
+# bases of skin (Xiao et al. 2017). Columns: angle in degrees, a*, b*.
 _SKIN_ANCHORS: Final = np.array(
     [
         [62.0, 8.0, 11.5],
@@ -97,7 +97,7 @@ TROUSERS: Final[tuple[Color, ...]] = (
     (0.24, 0.25, 0.25),
 )
 SHOES: Final[tuple[Color, ...]] = ((0.035, 0.032, 0.033), (0.12, 0.065, 0.035), (0.20, 0.19, 0.185), (0.05, 0.06, 0.10))
-TRAINERS: Final[tuple[Color, ...]] = ((0.70, 0.70, 0.69), (0.10, 0.11, 0.12), (0.25, 0.30, 0.36), (0.55, 0.30, 0.33))
+TRAINERS: Final[tuple[Color, ...]] = ((0.70, 0.70, 0.69), (0.10, 0.11, 0.12), (0.25, 0.30, 0.36), (0.60, 0.62, 0.64))
 SLIPPERS: Final[tuple[Color, ...]] = ((0.16, 0.11, 0.085), (0.10, 0.12, 0.22), (0.35, 0.16, 0.18), (0.30, 0.29, 0.28))
 SOCKS: Final[tuple[Color, ...]] = ((0.68, 0.68, 0.66), (0.07, 0.075, 0.09), (0.24, 0.35, 0.45), (0.42, 0.40, 0.37))
 

@@ -14,7 +14,7 @@ from carescene.humans.skeleton import JOINT
 from carescene.rendering.looks import dress_clip_outfits
 from carescene.rendering.outfit import Look, Outfit
 from carescene.rendering.people import PosedPeople, Topology
-from carescene.rendering.skirt import SKIRT_VERTICES, Skirt, cut_skirt, hang_skirt, skirt_faces, skirt_part
+from carescene.rendering.tubes import TUBE_VERTICES, Tube, TubeName, cut_tubes, hang, tube_faces, tube_parts
 
 # Each step lets a garment's vertices move towards the mean of their neighbours.
 _SMOOTHING_STEPS: Final = 8
@@ -69,31 +69,27 @@ class Wardrobe:
     Attributes:
         outfits: one per person.
         rest: where each vertex of the dressed mesh is in the rest pose, per person; colours are looked up there.
-        skirts: cloth between the legs, for those who wear any.
+        tubes: loose cloth and shoes, per person.
         drapes: how clothes change each body's shape.
-        topology: of the dressed mesh: the body's vertices, then those of the skirt. People without one have it too,
-            shrunk into a point inside the body, so that all share one list of triangles.
+        topology: of the dressed mesh: the body's vertices, then those of the tubes.
     """
 
     outfits: list[Outfit]
     rest: Float[np.ndarray, "person vertex 3"]
-    skirts: list[Skirt | None]
+    tubes: list[dict[TubeName, Tube]]
     drapes: list[Drape]
     topology: Topology
 
     def wear(self, people: PosedPeople) -> PosedPeople:
         """Posed bodies with clothes on, in the same frames."""
         persons, frames, count = people.vertices.shape[:3]
-        dressed = np.empty((persons, frames, count + SKIRT_VERTICES, 3), np.float32)
-        for person, (drape, skirt) in enumerate(zip(self.drapes, self.skirts, strict=True)):
+        dressed = np.empty((persons, frames, count + TUBE_VERTICES, 3), np.float32)
+        for person, (drape, tubes) in enumerate(zip(self.drapes, self.tubes, strict=True)):
             for start in range(0, frames, _CHUNK):
                 some = slice(start, start + _CHUNK)
                 cloth = drape.put_on(people.vertices[person, some], people.topology)
                 dressed[person, some, :count] = cloth
-                if skirt is None:
-                    dressed[person, some, count:] = people.joints[person, some, None, JOINT["pelvis"]]
-                else:
-                    dressed[person, some, count:] = hang_skirt(cloth, skirt)
+                dressed[person, some, count:] = hang(cloth, people.joints[person, some, JOINT["pelvis"]], tubes)
         return replace(people, vertices=dressed, topology=self.topology)
 
     def look(self, person: int, corners: Int[np.ndarray, "hit 3"], weights: Float[np.ndarray, "hit 3"]) -> Look:
@@ -116,15 +112,15 @@ def fit_wardrobe(outfits: list[Outfit], body: Body, topology: Topology) -> Wardr
     """A wardrobe of given outfits. Borders are cut on the neutral body; vertices keep their garment on every other."""
     with torch.inference_mode():
         rest = body.rest_vertices(torch.zeros(10)).numpy()
-    skirts: list[Skirt | None] = []
-    drapes, everywhere = [], []
+    tubes, drapes, everywhere = [], [], []
     for outfit in outfits:
-        hem = outfit.cut.skirt_hem
-        skirt = None if hem is None else cut_skirt(rest, outfit.marks, hem)
-        hanging = np.zeros((SKIRT_VERTICES, 3)) if skirt is None else hang_skirt(rest[None], skirt)[0]
-        skirts.append(skirt)
-        drapes.append(Drape.of(topology.faces, outfit.thickness(rest), outfit.smoothness(rest)))
-        everywhere.append(np.concatenate([rest, hanging]))
-    faces = np.concatenate([topology.faces, skirt_faces() + len(rest)])
-    parts = np.concatenate([topology.vertex_part, skirt_part()]).astype(np.int64)
-    return Wardrobe(outfits, np.stack(everywhere).astype(np.float32), skirts, drapes, Topology.of(faces, parts))
+        worn = cut_tubes(rest, outfit.marks, outfit.cut)
+        drape = Drape.of(topology.faces, outfit.thickness(rest), outfit.smoothness(rest))
+        dressed = drape.put_on(rest[None], topology)
+        # Colours are cut on the bare body, but a tube is only where it is once the cloth under it is on.
+        everywhere.append(np.concatenate([rest, hang(dressed, np.zeros((1, 3)), worn)[0]]))
+        tubes.append(worn)
+        drapes.append(drape)
+    faces = np.concatenate([topology.faces, tube_faces() + len(rest)])
+    parts = np.concatenate([topology.vertex_part, tube_parts()]).astype(np.int64)
+    return Wardrobe(outfits, np.stack(everywhere).astype(np.float32), tubes, drapes, Topology.of(faces, parts))
