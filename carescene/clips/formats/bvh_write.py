@@ -33,8 +33,10 @@ def bvh_text(clip: Clip, person: int, body: RestBody) -> str:
     if span.stop - span.start < 2:
         raise UserError(f"Clip '{clip.id}': expected at least 2 frames of person {person}, but got 1. Leave it out.")
     rotations, trans = y_up_motion(clip, person, span)
-    angles = np.degrees(np.unwrap(zxy_angles(rotations), axis=0))
-    rows = np.concatenate((trans * _CM_PER_M, angles.reshape(len(angles), -1)), axis=1)
+    angles = steady_angles(zxy_angles(rotations))
+    # Once more from the end: a first frame that is free in its angles then follows those after it.
+    angles = np.degrees(steady_angles(angles[::-1])[::-1])
+    rows = np.concatenate((trans * _CM_PER_M, angles[:, _depth_first(0)].reshape(len(angles), -1)), axis=1)
     lines = ["HIERARCHY", *_joint_lines(0, body.joints, _tips(body), 0), "MOTION"]
     lines += [f"Frames: {len(rows)}", f"Frame Time: {1 / clip.fps:.9g}"]
     # Six decimals: a millionth of a degree, a hundredth of a micrometre.
@@ -55,6 +57,36 @@ def zxy_angles(rotations: Float[np.ndarray, "*batch 3 3"]) -> Float[np.ndarray, 
     about_x = np.arctan2(m[..., 2, 1], across)
     about_y = np.where(pole, 0.0, np.arctan2(-m[..., 2, 0], m[..., 2, 2]))
     return np.stack((about_z, about_x, about_y), axis=-1)
+
+
+def steady_angles(angles: Float[np.ndarray, "frame *joint 3"]) -> Float[np.ndarray, "frame *joint 3"]:
+    """The same rotations by angles that change as little as can be from frame to frame.
+
+    Whole turns are taken out, and (a, b, c) is replaced by its twin (a + pi, pi - b, c + pi) where that is nearer:
+    else both outer angles would jump by half a turn when the middle one passes a right angle. At the right angle
+    itself only a + c (b > 0) or a - c counts, and c stays as it was.
+    """
+    steady = angles.copy()
+    for frame in range(1, len(angles)):
+        before, now = steady[frame - 1], angles[frame].copy()
+        pole = np.abs(np.cos(now[..., 1])) < _POLE
+        now[..., 0] -= np.where(pole, np.sin(now[..., 1]) * (before[..., 2] - now[..., 2]), 0)
+        now[..., 2] = np.where(pole, before[..., 2], now[..., 2])
+        twin = now * [1, -1, 1] + np.pi
+        near = [_nearest_turn(choice, before) for choice in (now, twin)]
+        first = np.abs(near[0] - before).sum(axis=-1) <= np.abs(near[1] - before).sum(axis=-1)
+        steady[frame] = np.where(first[..., None], near[0], near[1])
+    return steady
+
+
+def _nearest_turn(angles: Float[np.ndarray, "*joint 3"], to: Float[np.ndarray, "*joint 3"]) -> np.ndarray:
+    return angles - 2 * np.pi * np.round((angles - to) / (2 * np.pi))
+
+
+def _depth_first(joint: int) -> list[int]:
+    """A joint and all below it, in the order in which the hierarchy names them; channels follow that order."""
+    below = [_depth_first(child) for child, above in enumerate(PARENTS) if above == joint]
+    return [joint, *(index for branch in below for index in branch)]
 
 
 def _tips(body: RestBody) -> dict[int, Float[np.ndarray, "3"]]:

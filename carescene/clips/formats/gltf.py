@@ -52,17 +52,17 @@ def glb_bytes(
     return glb.to_bytes(clip.id)
 
 
-def strongest_four(
-    weights: Float[np.ndarray, "vertex joint"],
+def four_joints(
+    weights: Float[np.ndarray, "vertex 24"],
 ) -> tuple[Int[np.ndarray, "vertex 4"], Float[np.ndarray, "vertex 4"]]:
-    """The four joints with the largest weights of each vertex, largest first, and the weights, summing to 1.
+    """The four joints that move each vertex most, strongest first, and their weights, scaled to sum to 1.
 
     Joints of zero weight are given as joint 0, as the specification asks.
     """
     order = np.argsort(-weights, axis=1, kind="stable")[:, :_INFLUENCES]
-    kept = np.take_along_axis(weights, order, axis=1).astype(np.float32)
-    kept = kept / kept.sum(axis=1, keepdims=True)
-    return np.where(kept > 0, order, 0), kept
+    strongest = np.take_along_axis(weights, order, axis=1).astype(np.float64)
+    strongest = (strongest / strongest.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.where(strongest > 0, order, 0), strongest
 
 
 def _add_person(
@@ -93,7 +93,7 @@ def _primitive(
     color: Float[np.ndarray, "vertex 3"] | None,
     tint: tuple[float, float, float],
 ) -> dict[str, Any]:
-    joints, weights = strongest_four(body.weights)
+    joints, weights = four_joints(body.weights)
     attributes = {
         "POSITION": glb.add_vertices(body.vertices.astype(np.float32), limits=True),
         "NORMAL": glb.add_vertices(_normals(body).astype(np.float32)),
