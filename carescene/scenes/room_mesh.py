@@ -115,9 +115,10 @@ def _wall_strip(start: Float[np.ndarray, "2"], end: Float[np.ndarray, "2"], low:
 
 
 def ceiling_lamps(scene: Scene) -> list[tuple[float, float, float, float]]:
-    """The flat lamps let into a room's ceiling as middle x, y and width, depth in metres, about one per 6 square metres.
+    """The flat lamps let into a room's ceiling: x and y of their middle, width along x, depth along y, metres.
 
-    They lie on a grid along the walls' bounding box; places outside the floor plan stay empty.
+    They lie on a grid in the walls' bounding box, about one per 6 square metres; places outside the floor plan stay
+    empty.
     """
     corners = np.array(scene.polygon)
     low, extent = corners.min(axis=0), np.ptp(corners, axis=0)

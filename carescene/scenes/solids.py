@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 Shape = Literal["box", "cylinder"]
+Point = tuple[float | int, float | int, float | int]
 
 
 @dataclass(frozen=True)
@@ -35,36 +36,36 @@ class Solid:
 
 
 def box(
-    center: tuple[float, float, float],
-    size: tuple[float, float, float],
+    center: Point,
+    size: Point,
     material: str,
     *,
-    radius: float = 0.0,
+    radius: float | int = 0.0,
     rotation: Float[np.ndarray, "3 3"] | None = None,
 ) -> Solid:
     """A box by its middle and its full size in metres; rounding is cut to what fits."""
     half = np.asarray(size, dtype=np.float64) / 2
     turn = np.eye(3) if rotation is None else rotation
-    return Solid("box", np.asarray(center, np.float64), half, material, turn, min(radius, float(half.min())))
+    return Solid("box", np.asarray(center, np.float64), half, material, turn, float(min(radius, half.min())))
 
 
 def cylinder(
-    center: tuple[float, float, float],
-    diameter: float,
-    length: float,
+    center: Point,
+    diameter: float | int,
+    length: float | int,
     material: str,
     *,
-    axis: tuple[float, float, float] = (0.0, 0.0, 1.0),
+    axis: Point = (0.0, 0.0, 1.0),
     radius: float = 0.0,
 ) -> Solid:
     """A cylinder by its middle, its diameter and its length along `axis`, in metres; edges rounded by `radius`."""
     half = np.array([diameter / 2, diameter / 2, length / 2])
     return Solid(
-        "cylinder", np.asarray(center, np.float64), half, material, turn_to(axis), min(radius, float(half.min()))
+        "cylinder", np.asarray(center, np.float64), half, material, turn_to(axis), float(min(radius, half.min()))
     )
 
 
-def rod(start: tuple[float, float, float], end: tuple[float, float, float], diameter: float, material: str) -> Solid:
+def rod(start: Point, end: Point, diameter: float | int, material: str) -> Solid:
     """A round bar with half-ball ends whose axis runs between two points, in metres (a capsule)."""
     first, last = np.asarray(start, np.float64), np.asarray(end, np.float64)
     along = last - first
@@ -74,7 +75,7 @@ def rod(start: tuple[float, float, float], end: tuple[float, float, float], diam
     return Solid("box", (first + last) / 2, half, material, turn, diameter / 2)
 
 
-def turn_to(axis: tuple[float, float, float]) -> Float[np.ndarray, "3 3"]:
+def turn_to(axis: Point) -> Float[np.ndarray, "3 3"]:
     """A rotation whose third column is `axis` (need not have unit length)."""
     third = np.asarray(axis, np.float64) / np.linalg.norm(axis)
     helper = np.array([1.0, 0.0, 0.0]) if abs(third[0]) < 0.9 else np.array([0.0, 1.0, 0.0])

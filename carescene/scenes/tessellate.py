@@ -133,7 +133,7 @@ def _split(quads: Int[np.ndarray, "quad 4"]) -> Int[np.ndarray, "face 3"]:
 
 
 def _welded(
-    corners: Float[np.ndarray, "vertex 3"], directions: Float[np.ndarray, "vertex 3"], quads: Int[np.ndarray, "quad 4"]
+    corners: Float[np.ndarray, "corner 3"], directions: Float[np.ndarray, "corner 3"], quads: Int[np.ndarray, "quad 4"]
 ) -> Triangles:
     """One vertex for equal ones, and no triangles without area."""
     both = np.round(np.hstack([corners, directions]), 9) + 0.0

@@ -56,7 +56,7 @@ def _frame(size: Size) -> list[Solid]:
 def _rollator(size: Size) -> list[Solid]:
     wide, deep, high = size
     side, bore = wide / 2 - 0.03, 0.026
-    lead, rear, seat = -deep / 2 + 0.10, deep / 2 - 0.10, min(0.58, high - 0.2)
+    lead, rear, seat = -deep / 2 + 0.10, deep / 2 - 0.10, min(0.56, high - 0.25)
     pieces: list[Solid] = [
         box((0, (lead + rear) / 2 + 0.02, seat), (2 * side - 0.06, 0.24, 0.03), "vinyl", radius=0.013),
         rod((-side + 0.01, lead + 0.14, seat + 0.20), (side - 0.01, lead + 0.14, seat + 0.20), 0.045, "rubber"),

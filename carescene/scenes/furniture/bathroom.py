@@ -40,28 +40,29 @@ def toilet_bowl(size: Size) -> tuple[float, float]:
 def _toilet(size: Size, values: ToiletParameters) -> list[Solid]:
     seat, (long, front) = values.seat_height_m, toilet_bowl(size)
     wide, wall = 0.36, -size[1] / 2
+    foot = front - wall - 0.22
     middle, radius, rim = front - long / 2, (0.36 - 0.05) / 2, seat - 0.02
     tank_top = min(size[2] - 0.005, seat + 0.38)
     pieces: list[Solid] = [
         # The bowl is two short cylinders, one before the other; what looks like its hollow is a disc of water that lies
         # below the thick ring of the seat.
-        cylinder((0, middle + 0.04, rim - 0.11), 0.35, 0.22, "ceramic", radius=0.06),
-        cylinder((0, middle - 0.06, rim - 0.11), 0.35, 0.22, "ceramic", radius=0.06),
-        box((0, wall + 0.30, (rim - 0.10) / 2), (0.22, 0.46, rim - 0.10), "ceramic", radius=0.07),
+        cylinder((0, front - 0.19, rim - 0.11), 0.35, 0.22, "ceramic", radius=0.06),
+        cylinder((0, front - 0.29, rim - 0.11), 0.35, 0.22, "ceramic", radius=0.06),
+        box((0, wall + 0.07 + foot / 2, (rim - 0.10) / 2), (0.22, foot, rim - 0.10), "ceramic", radius=0.07),
         box((0, wall + 0.20, rim - 0.09), (0.34, 0.30, 0.18), "ceramic", radius=0.06),
         cylinder((0, middle + 0.02, rim + 0.002), 0.25, 0.006, "water"),
         cylinder((0, middle - 0.03, rim + 0.002), 0.25, 0.006, "water"),
         *_oval(middle, seat - 0.021, radius - 0.016, (long - 0.06) / (wide - 0.06), 0.042, "white_plastic"),
         # Cistern, its button, and the lid that leans on it.
         box(
-            (0, wall + 0.09, (seat + tank_top) / 2 - 0.03), (0.36, 0.17, tank_top - seat + 0.02), "ceramic", radius=0.03
+            (0, wall + 0.09, (seat + tank_top) / 2 - 0.03), (0.35, 0.17, tank_top - seat + 0.02), "ceramic", radius=0.03
         ),
-        box((0, wall + 0.09, tank_top - 0.03), (0.37, 0.18, 0.03), "ceramic", radius=0.012),
+        box((0, wall + 0.09, tank_top - 0.03), (0.36, 0.18, 0.03), "ceramic", radius=0.012),
         cylinder((0, wall + 0.09, tank_top - 0.013), 0.05, 0.014, "metal", radius=0.003),
         box((0, wall + 0.12, seat - 0.07), (0.30, 0.22, 0.12), "ceramic", radius=0.03),
         box(
-            (0, wall + 0.21, seat + 0.19),
-            (0.345, 0.022, 0.38),
+            (0, wall + 0.21, (seat + tank_top) / 2),
+            (0.345, 0.022, tank_top - seat),
             "white_plastic",
             radius=0.010,
             rotation=tilted(math.radians(6)),
@@ -158,15 +159,17 @@ TOILET = Builder(
     parameters=ToiletParameters,
     size=lambda values: (0.70 if values.arms else 0.38, 0.70, values.seat_height_m + 0.39),
     solids=_toilet,
-    smallest=(0.36, 0.55, 0.70),
+    smallest=(0.36, 0.55, 0.60),
     largest=(1.00, 0.90, 1.20),
+    least=lambda size, values: (0.0, 0.0, values.seat_height_m + 0.20),
 )
 BASIN = Builder(
     parameters=BasinParameters,
     size=lambda values: (0.55, 0.48, values.rim_height_m + (1.03 if values.mirror else 0.18)),
     solids=_basin,
-    smallest=(0.35, 0.35, 0.80),
+    smallest=(0.35, 0.35, 0.70),
     largest=(1.20, 0.70, 2.30),
+    least=lambda size, values: (0.0, 0.0, values.rim_height_m + (0.60 if values.mirror else 0.18)),
 )
 HANDRAIL = Builder(
     parameters=HandrailParameters,

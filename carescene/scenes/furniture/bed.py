@@ -10,7 +10,7 @@ from carescene.scenes.furniture.builder import Builder, Size
 from carescene.scenes.furniture.parameters import choice, number, read_parameters, switch
 from carescene.scenes.furniture.parts import tube
 from carescene.scenes.scene import SceneObject
-from carescene.scenes.solids import Solid, box, cylinder, rod
+from carescene.scenes.solids import Point, Solid, box, cylinder, rod
 
 # Common ward beds: lying surface about 0.88 x 2.0 m, backrest about 0.8 m long, foam mattress of 14 cm.
 MATTRESS_THICKNESS = 0.14
@@ -22,6 +22,8 @@ _HEAD_BOARD, _FOOT_BOARD = 0.34, 0.24
 # Rails must stand at least 22 cm above the mattress (IEC 60601-2-52).
 _RAIL_ABOVE = 0.23
 _PILLOW = (0.62, 0.40, 0.14)
+# It sinks in a little: its top above the mattress.
+_PILLOW_TOP = 0.106
 # Top of the lifting pole above the mattress.
 _POLE = 1.10
 
@@ -87,7 +89,7 @@ def bed_surface(thing: SceneObject) -> BedSurface:
     crease = np.array([0.0, hinge_y + MATTRESS_THICKNESS * math.tan(angle / 2), top]) - down
     along, normal = _backrest_axes(angle)
     head = np.array([0.0, hinge_y, top - MATTRESS_THICKNESS]) + BACKREST_LENGTH * along + MATTRESS_THICKNESS * normal
-    pillow = head - down - along * (0.04 + _PILLOW[1] / 2) + normal * _PILLOW[2] * 0.8
+    pillow = head - down - along * (0.04 + _PILLOW[1] / 2) + normal * _PILLOW_TOP
     return BedSurface(
         height=top,
         width=width,
@@ -118,7 +120,7 @@ def _size(values: BedParameters) -> Size:
     platform = values.mattress_height_m - MATTRESS_THICKNESS
     along, normal = _backrest_axes(angle)
     # Upper corner of the raised backrest, and of pillow and rails that go up with it.
-    above = MATTRESS_THICKNESS + max(_PILLOW[2] * 0.8 if values.pillow else 0.0, _RAIL_ABOVE + 0.02)
+    above = MATTRESS_THICKNESS + max(_PILLOW_TOP if values.pillow else 0.0, _RAIL_ABOVE + 0.02)
     raised = platform + BACKREST_LENGTH * along[2] + above * normal[2]
     pole = values.mattress_height_m + _POLE if values.lifting_pole else 0.0
     return 1.0, 2.15, max(values.mattress_height_m + _HEAD_BOARD, float(raised), pole)
@@ -144,7 +146,7 @@ class _Backrest:
         # Columns: x, towards the foot, out. A box of size (wide, long, thick) fits these axes.
         self.rotation = np.stack([np.array([1.0, 0.0, 0.0]), -self.along, self.normal], axis=1)
 
-    def at(self, x: float, along: float, out: float) -> tuple[float, float, float]:
+    def at(self, x: float | int, along: float | int, out: float | int) -> Point:
         point = self.hinge + np.array([x, 0.0, 0.0]) + along * self.along + out * self.normal
         return float(point[0]), float(point[1]), float(point[2])
 
@@ -188,7 +190,7 @@ def _lying_surface(size: Size, values: BedParameters) -> list[Solid]:
         layers = ((1.0, 0.36, 0.025), (0.91, 0.86, 0.06))
         pieces += [
             box(
-                back.at(0, middle, thick - 0.01 + high * 0.4),
+                back.at(0, middle, thick + _PILLOW_TOP - high * 0.43),
                 (wide - (1 - share) * 0.5, long - (1 - share) * 0.45, high * tall),
                 "pillow",
                 radius=radius,

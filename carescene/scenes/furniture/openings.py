@@ -101,7 +101,8 @@ def _door(size: Size, values: DoorParameters) -> list[Solid]:
             )
         )
         pieces.append(box(on_leaf(leaf - 0.25, -board / 2, 1.45), (0.15, board + 0.016, 0.61), "screen", rotation=turn))
-    for out in (1.0, -1.0):
+    # The outer handle shows only when the leaf is open; before that it is in the next room.
+    for out in (1.0, -1.0) if sin * sin > 0.06 else (1.0,):
         face = 0.0 if out > 0 else -board
         reach = face + out * (grip - 0.012 * flat)
         pieces += [
@@ -156,9 +157,14 @@ def _window(size: Size, values: WindowParameters) -> list[Solid]:
 _FOLD, _GATHERED, _CLOTH = 0.07, 0.125, 0.03
 
 
+def _rail_drop(values: CurtainParameters) -> float:
+    """How far the rail hangs below the ceiling, metres: in a low room right below it."""
+    return max(values.ceiling_m - values.rail_height_m, 0.02)
+
+
 def _curtain(size: Size, values: CurtainParameters) -> list[Solid]:
     wide, deep, high = size
-    rail = high - max(values.ceiling_m - values.rail_height_m, 0.02)
+    rail = high - _rail_drop(values)
     pieces: list[Solid] = [rod((-wide / 2 + 0.012, 0, rail), (wide / 2 - 0.012, 0, rail), 0.024, "metal")]
     if high - rail > 0.05:
         drops = max(round(wide / 1.2), 1)
@@ -207,5 +213,6 @@ CURTAIN = Builder(
     solids=_curtain,
     smallest=(0.30, 0.06, 1.20),
     largest=(8.00, 0.40, 3.80),
+    least=lambda size, values: (0.0, 0.0, _rail_drop(values) + 1.0),
     bottom=lambda values: 0.30,
 )

@@ -7,12 +7,10 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float
 
-from carescene.scenes.solids import Solid, box, cylinder, rod, turn_to
-
-Point = tuple[float, float, float]
+from carescene.scenes.solids import Point, Solid, box, cylinder, rod, turn_to
 
 
-def tube(points: Sequence[Point], diameter: float, material: str, *, closed: bool = False) -> list[Solid]:
+def tube(points: Sequence[Point], diameter: float | int, material: str, *, closed: bool = False) -> list[Solid]:
     """A tube bent at every point, metres; `closed` joins its ends."""
     ends = [*points, points[0]] if closed else list(points)
     return [rod(start, end, diameter, material) for start, end in pairwise(ends)]
@@ -21,7 +19,7 @@ def tube(points: Sequence[Point], diameter: float, material: str, *, closed: boo
 def ring(
     center: Point,
     radius: float,
-    diameter: float,
+    diameter: float | int,
     material: str,
     *,
     axis: Point = (0.0, 0.0, 1.0),
@@ -34,7 +32,9 @@ def ring(
     return tube([as_point(point) for point in flat @ turn.T + np.array(center)], diameter, material, closed=True)
 
 
-def spokes(center: Point, radius: float, diameter: float, material: str, *, axis: Point, count: int) -> list[Solid]:
+def spokes(
+    center: Point, radius: float, diameter: float | int, material: str, *, axis: Point, count: int
+) -> list[Solid]:
     """Bars from the hub to the rim of a wheel, metres; two opposite ones are one bar, so `count` is halved."""
     turn = turn_to(axis)
     angles = np.arange(count // 2) * 2 * np.pi / count + 0.2
@@ -43,7 +43,7 @@ def spokes(center: Point, radius: float, diameter: float, material: str, *, axis
     return [rod(as_point(middle - way), as_point(middle + way), diameter, material) for way in flat]
 
 
-def castor(x: float, y: float, diameter: float, *, width: float = 0.03) -> list[Solid]:
+def castor(x: float | int, y: float | int, diameter: float | int, *, width: float = 0.03) -> list[Solid]:
     """A small wheel that stands on the floor and rolls along y, with its fork; metres."""
     radius = diameter / 2
     return [
@@ -52,7 +52,7 @@ def castor(x: float, y: float, diameter: float, *, width: float = 0.03) -> list[
     ]
 
 
-def daily_items(x: float, y: float, top: float, count: int) -> list[Solid]:
+def daily_items(x: float | int, y: float | int, top: float | int, count: int) -> list[Solid]:
     """A carafe, a cup and a box of tissues around (x, y) on a table top, metres: at most 0.28 x 0.20 and 0.22 high."""
     carafe = [
         cylinder((x - 0.08, y, top + 0.095), 0.10, 0.19, "fluid_bag", radius=0.02),
