@@ -48,9 +48,8 @@ def dress_person(
     female = sex == "female" if sex in ("female", "male") else female
     # More light and middle tones, as in European wards, but every tone occurs.
     low, high = palettes.SKIN_ANGLES
-    angle = float(
-        np.clip([rng.normal(44, 8), rng.normal(22, 10), rng.uniform(low, 5)][rng.choice(3, p=_TONES)], low, high)
-    )
+    tone = (rng.normal(44, 8), rng.normal(22, 10), rng.uniform(low, 5))[int(rng.choice(3, p=_TONES))]
+    angle = float(np.clip(tone, low, high))
     skin = palettes.skin_paint(angle)
     head = _head(rng, age, female)
     natural = palettes.natural_hair(angle, float(rng.random()))

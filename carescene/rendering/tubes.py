@@ -1,8 +1,8 @@
 """Loose cloth and shoes: tubes stretched around parts of a posed body.
 
 No cloth is simulated. A tube is a row of rings; each ring is the convex outline of one slice of the body, widened a
-little. Around both legs this is a gown or skirt that the legs move inside, around one leg a straight trouser leg, around a foot
-a shoe. Tubes follow every pose without memory of the last frame.
+little. Around both legs this is a gown or skirt that the legs move inside, around one leg a straight trouser leg,
+around a foot a shoe. Tubes follow every pose without memory of the last frame.
 """
 
 from dataclasses import dataclass
@@ -108,7 +108,7 @@ def _hanging(rest: np.ndarray, marks: Landmarks, hem: float) -> Tube:
     down = np.linspace(0, 1, rings)[:, None]
     # The longer it hangs, the wider it falls; soft folds fan out towards the hem.
     ease = 0.002 + down * (0.018 + 0.012 * hem) + 0.006 * down * np.cos(7 * _angles(points) + 1.0)
-    return _tube(slices, ease, tuck=0.03)
+    return _tube(slices, ease, tuck=0.16)
 
 
 def _leg(rest: np.ndarray, marks: Landmarks, cut: Cut, side: int) -> Tube:
@@ -145,7 +145,8 @@ def _shoe(rest: np.ndarray, marks: Landmarks, cut: Cut, side: int) -> Tube:
 
 def _tube(slices: list[tuple[np.ndarray, np.ndarray]], ease: np.ndarray, tuck: float) -> Tube:
     shrink = np.ones(len(slices))
-    shrink[0] -= tuck
+    # The upper border starts under the skin and comes out little by little, so that no edge is seen there.
+    shrink[:2] -= tuck, tuck / 4
     return Tube([some for some, _ in slices], [others for _, others in slices], ease, shrink, np.zeros(len(slices)))
 
 
