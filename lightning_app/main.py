@@ -19,6 +19,7 @@ _TRAINER_COMMANDS: Final[dict[str, str]] = {
 _COMMANDS: Final[dict[str, str]] = {
     "prepare": "import foreign recordings as clips",
     "generate": "make motion from text",
+    "render": "film clips in rooms, with labels",
     "export": "write clips or films in a format that others read",
     "evaluate": "measure generated clips against real ones",
 }

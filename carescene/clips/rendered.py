@@ -37,6 +37,7 @@ MODALITY_FILES: Final[dict[str, str]] = {
     "normals": "normals.mkv",
     "keypoints": "keypoints.json",
     "overlay": "overlay.mp4",
+    "preview": "preview.mp4",
 }
 
 # COCO's 17 key points in COCO's order; left is the person's own left.

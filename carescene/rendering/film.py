@@ -22,7 +22,7 @@ from carescene.rendering.gbuffer import NOTHING, PERSON_BASE, GBuffer
 from carescene.rendering.keypoint_file import write_film_keypoints
 from carescene.rendering.labels import LabelWriter, film_events
 from carescene.rendering.lighting import to_srgb
-from carescene.rendering.overlay import draw_labels, labelled
+from carescene.rendering.overlay import depth_picture, draw_labels, labelled, row_width, side_by_side
 from carescene.rendering.painter import Painter
 from carescene.rendering.room_view import RoomView
 from carescene.rendering.video import DEPTH, GRAY, RGB, Coding, FrameWriter, depth_to_millimetres, h264, open_video
@@ -30,7 +30,7 @@ from carescene.scenes.scene_files import save_scene
 
 MODALITIES: Final = tuple(MODALITY_FILES)
 # Those that need light and clothes, and with them shadow rays.
-_PAINTED: Final = ("rgb", "nir", "overlay")
+_PAINTED: Final = ("rgb", "nir", "overlay", "preview")
 # Lossless films of numbers; the others are lossy films for eyes and networks.
 _CODINGS: Final[dict[str, Coding]] = {
     "depth": DEPTH,
@@ -118,7 +118,7 @@ def film(
         with ExitStack() as open_files:
             writers = {
                 name: open_files.enter_context(
-                    open_video(part / file, settings.fps, camera.width, camera.height, _coding(name, settings))
+                    open_video(part / file, settings.fps, _width(name, camera), camera.height, _coding(name, settings))
                 )
                 for name, file in MODALITY_FILES.items()
                 if name in modalities and name != "keypoints"
@@ -139,6 +139,16 @@ def film(
 
 def _coding(name: str, settings: FilmSettings) -> Coding:
     return _CODINGS[name] if name in _CODINGS else h264(crf=settings.crf)
+
+
+def _width(name: str, camera: Camera) -> int:
+    return row_width(3, camera.width) if name == "preview" else camera.width
+
+
+def _depth_range(view: RoomView) -> tuple[float, float]:
+    """Nearest and farthest depth of the empty room but for its extremes: one range for all pictures of a film."""
+    low, high = np.percentile(view.buffer.depth[np.isfinite(view.buffer.depth)], [1, 99])
+    return float(low) * 0.8, float(high)
 
 
 def _film_one(
@@ -163,13 +173,16 @@ def _film_one(
     for offset in _shutter_offsets(settings):
         then = stage.people.at(time_s + offset)
         moments.append((draw_buffer(view, then), then))
-    if "rgb" in writers or "overlay" in writers:
+    if any(name in writers for name in ("rgb", "overlay", "preview")):
         picture = _bytes(np.mean([painter.rgb(*moment) for moment in moments], axis=0))
+        marked = draw_labels(picture, labelled(labels.labels, stage.clip.persons, index), time_s)
         if "rgb" in writers:
             writers["rgb"].write(picture)
         if "overlay" in writers:
-            words = labelled(labels.labels, stage.clip.persons, index)
-            writers["overlay"].write(draw_labels(picture, words, time_s))
+            writers["overlay"].write(marked)
+        if "preview" in writers:
+            colored = depth_picture(drawn.buffer.depth, *_depth_range(view))
+            writers["preview"].write(side_by_side([picture, colored, marked], ["RGB", "depth", "labels"]))
     if "nir" in writers:
         gray = np.mean([painter.infrared(*moment) for moment in moments], axis=0)
         writers["nir"].write(np.repeat(_bytes(gray)[..., None], 3, axis=2))

@@ -21,6 +21,8 @@ PERSON_COLORS: Final[tuple[Color, ...]] = ((0, 158, 255), (230, 159, 0), (0, 190
 _ALARM: Final[Color] = (213, 50, 30)
 _INK: Final[Color] = (255, 255, 255)
 _PAPER: Final[Color] = (16, 18, 22)
+# White pixels between pictures side by side; even, because video stores colour for 2 x 2 pixels.
+_GAP: Final = 4
 _ALARMING: Final = ("fall", "fallen")
 
 _LINKS: Final = tuple(
@@ -119,8 +121,13 @@ def depth_picture(
     return np.where(known[..., None], np.round(colors), 0).astype(np.uint8)
 
 
+def row_width(count: int, width: int) -> int:
+    """Width in pixels of so many pictures side by side."""
+    return count * width + (count - 1) * _GAP
+
+
 def side_by_side(
-    pictures: Sequence[UInt8[np.ndarray, "height width 3"]], captions: Sequence[str], gap: int = 2
+    pictures: Sequence[UInt8[np.ndarray, "height width 3"]], captions: Sequence[str]
 ) -> UInt8[np.ndarray, "height total 3"]:
     """Pictures of one size in a row, each with its caption in the upper left corner."""
     assert len({picture.shape for picture in pictures}) == 1 and len(pictures) == len(captions), "one size, one caption"
@@ -130,7 +137,7 @@ def side_by_side(
         image = Image.fromarray(picture)
         if caption:
             _write(ImageDraw.Draw(image), (0, 0), caption, font, _PAPER)
-        tiles += [np.asarray(image), np.full((picture.shape[0], gap, 3), 255, np.uint8)]
+        tiles += [np.asarray(image), np.full((picture.shape[0], _GAP, 3), 255, np.uint8)]
     return np.concatenate(tiles[:-1], axis=1)
 
 
@@ -147,7 +154,7 @@ def _draw_person(pen: ImageDraw.ImageDraw, person: Labelled, color: Color, unit:
             )
     for x, y, seen in points.tolist():
         if seen > 0:
-            size = 1.5 * unit
+            size = float(unit)
             corners = (x - size, y - size, x + size, y + size)
             pen.ellipse(corners, fill=_INK if seen == 2 else None, outline=_INK if seen == 2 else color)
 
