@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from carescene.rendering.floor import to_open3d
 from carescene.rendering.lights import RoomLight, inside_polygon, received, sum_light
@@ -71,14 +71,15 @@ class LightField:
         bright = _direct(caster, hit, hit_normal, light, seed)
         cube = np.zeros((*grid, 6, 3), np.float32)
         ways = _ways(len(flat), seed)
-        lift = hit + 0.15 * hit_normal
+        blend = _between(hit + 0.15 * hit_normal, low, step, grid)
         for _ in range(_ROUNDS):
             passed = np.zeros((len(flat) * _RAYS, 3), np.float32)
-            known = cls(light, low, step, cube, np.zeros((*grid, 1), np.float32))
-            passed[found] = albedo[material] / np.pi * (bright + known.passed_on(lift, hit_normal))
+            passed[found] = (
+                albedo[material] / np.pi * (bright + _facing(blend @ cube.reshape(len(flat), -1), hit_normal))
+            )
             cosine = np.clip(np.einsum("prc,ac->par", ways, _AXES), 0, None)
             sums = 4 * np.pi / _RAYS * np.einsum("par,prc->pac", cosine, passed.reshape(-1, _RAYS, 3))
-            cube = _fill(sums.reshape(*grid, 6, 3), free.reshape(grid))
+            cube = _even_out(_fill(sums.reshape(*grid, 6, 3), free.reshape(grid)))
         seen = _fill(_patches_from(caster, flat, light, seed).reshape(*grid, -1), free.reshape(grid))
         return cls(light, low, step, cube, seen)
 
@@ -86,9 +87,9 @@ class LightField:
         self, points: Float[np.ndarray, "point 3"], normals: Float[np.ndarray, "point 3"]
     ) -> Float[np.ndarray, "point 3"]:
         """Irradiance that comes from the room's surfaces: the cube's sides blended by the squared normal."""
-        cubes = self._between(self.cube.reshape(*self.cube.shape[:3], -1), points).reshape(-1, 6, 3)
-        weight = np.concatenate([np.clip(normals, 0, None) ** 2, np.clip(normals, None, 0) ** 2], axis=1)
-        return np.einsum("pa,pac->pc", weight.astype(np.float32), cubes)
+        grid = self.cube.shape[:3]
+        cubes = _between(points, self.low, self.step, grid) @ self.cube.reshape(np.prod(grid), -1)
+        return _facing(cubes, normals)
 
     def direct(
         self, points: Float[np.ndarray, "point 3"], normals: Float[np.ndarray, "point 3"]
@@ -96,25 +97,43 @@ class LightField:
         """Irradiance straight from the lamps and windows, their visibility read from the grid (no sun), and what each
         patch gives of it (green)."""
         factor, upper = received(points, normals, self.light)
-        factor *= self._between(self.seen, points)
+        grid = self.seen.shape[:3]
+        factor *= _between(points, self.low, self.step, grid) @ self.seen.reshape(np.prod(grid), -1)
         above, below = self.light.above[:, 1].astype(np.float32), self.light.below[:, 1].astype(np.float32)
         return sum_light(factor, upper, self.light), factor * (below + upper * (above - below))
 
-    def _between(
-        self, values: Float[np.ndarray, "x y z channel"], points: Float[np.ndarray, "point 3"]
-    ) -> Float[np.ndarray, "point channel"]:
-        """Trilinear between places; outside the grid its border counts."""
-        count = np.array(values.shape[:3])
-        place = np.clip((points - self.low) / self.step, 0, count - 1.001).astype(np.float32)
-        corner = place.astype(np.int64)
-        inside = place - corner
-        flat = values.reshape(-1, values.shape[3])
-        total = np.zeros((len(points), values.shape[3]), np.float32)
-        for offset in np.ndindex(2, 2, 2):
-            share = np.prod(np.abs(1 - np.array(offset, np.float32) - inside), axis=1)
-            index = ((corner[:, 0] + offset[0]) * count[1] + corner[:, 1] + offset[1]) * count[2]
-            total += share[:, None] * flat[index + corner[:, 2] + offset[2]]
-        return total
+
+def _between(
+    points: Float[np.ndarray, "point 3"],
+    low: Float[np.ndarray, "3"],
+    step: Float[np.ndarray, "3"],
+    grid: tuple[int, ...],
+) -> sparse.csr_matrix:
+    """Trilinear weights, `(point, place)`, of a grid's places at points; outside the grid its border counts."""
+    count = np.array(grid)
+    place = np.clip((points - low) / step, 0, count - 1.001).astype(np.float32)
+    corner = place.astype(np.int32)
+    upper = place - corner
+    share = np.stack([1 - upper, upper])
+    index, weight = np.empty((len(points), 8), np.int32), np.empty((len(points), 8), np.float32)
+    for number, (i, j, k) in enumerate(np.ndindex(2, 2, 2)):
+        index[:, number] = ((corner[:, 0] + i) * grid[1] + corner[:, 1] + j) * grid[2] + corner[:, 2] + k
+        weight[:, number] = share[i, :, 0] * share[j, :, 1] * share[k, :, 2]
+    starts = np.arange(0, index.size + 1, 8, dtype=np.int32)
+    return sparse.csr_matrix((weight.ravel(), index.ravel(), starts), shape=(len(points), int(np.prod(grid))))
+
+
+def _facing(
+    cubes: Float[np.ndarray, "point 18"], normals: Float[np.ndarray, "point 3"]
+) -> Float[np.ndarray, "point 3"]:
+    """Blend an ambient cube's six sides by the squared normal."""
+    square = (normals * normals).astype(np.float32)
+    total = np.zeros((len(normals), 3), np.float32)
+    for axis in range(3):
+        ahead = normals[:, axis, None] > 0
+        sides = np.where(ahead, cubes[:, 3 * axis : 3 * axis + 3], cubes[:, 9 + 3 * axis : 12 + 3 * axis])
+        total += square[:, axis, None] * sides
+    return total
 
 
 def sphere(count: int) -> Float[np.ndarray, "count 3"]:
@@ -172,6 +191,11 @@ def _patches_from(caster: Any, places: np.ndarray, light: RoomLight, seed: int) 
             ways = patch_rays(places, np.full(len(places), patch), shifted, light)
             seen[:, patch] += 0.25 * (1 - hidden_share(caster, places, ways, 0.985))
     return seen
+
+
+def _even_out(cube: np.ndarray) -> np.ndarray:
+    """Neighbouring places share what they saw: few rays catch a small bright spot from here and miss it from there."""
+    return ndimage.gaussian_filter(cube, (0.8, 0.8, 0.8, 0, 0), mode="nearest")
 
 
 def _fill(values: np.ndarray, free: np.ndarray) -> np.ndarray:

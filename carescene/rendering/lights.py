@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from carescene.errors import UserError
+from carescene.scenes.room_mesh import ceiling_lamps
 from carescene.scenes.scene import Scene, SceneObject, object_to_world
 
 LIGHTS: Final = ("day", "dim", "night")
@@ -24,9 +25,6 @@ _COOL_WHITE: Final = np.array([1.02, 1.0, 0.92])
 _WARM_WHITE: Final = np.array([1.15, 0.93, 0.62])
 _DUSK: Final = np.array([0.020, 0.026, 0.040])
 _MOON: Final = np.array([0.011, 0.014, 0.020])
-# A square ceiling panel of 0.6 m serves about this much floor (m2) in a ward.
-_FLOOR_PER_LAMP: Final = 7.0
-_LAMP_SIZE: Final = 0.6
 # Share of a window's width and height that is glass.
 _GLASS: Final = 0.9
 # Patches stand this far in front of the wall (metres), so that frames do not hide them.
@@ -56,8 +54,9 @@ class RoomLight:
             shows sky above and ground below.
         sun_direction: towards the sun; `sun`: its irradiance on a surface that faces it, zero where it does not shine.
         windows: panes through which the sun may come.
-        panels: lamps on the ceiling, for drawing them.
-        window_glow, panel_glow: radiance of panes and panels as the camera sees them.
+        ceiling: height of the ceiling, metres.
+        window_glow, panel_glow, bed_glow: radiance of panes, of ceiling lamps and of lamps by the beds as the camera
+            sees them.
         brightness: mean brightness a camera aims at in this light, linear, 1 = white.
     """
 
@@ -71,9 +70,10 @@ class RoomLight:
     sun_direction: Float[np.ndarray, "3"]
     sun: Float[np.ndarray, "3"]
     windows: tuple[Pane, ...]
-    panels: tuple[Pane, ...]
+    ceiling: float
     window_glow: Float[np.ndarray, "3"]
     panel_glow: Float[np.ndarray, "3"]
+    bed_glow: Float[np.ndarray, "3"]
     brightness: float
 
 
@@ -97,8 +97,8 @@ def light_room(scene: Scene, light: str, seed: int) -> RoomLight:
         brightness = float(rng.uniform(0.30, 0.36))
     elif light == "dim":
         sky, ground = _DUSK, _DUSK / 3
-        by_bed = bool(scene.of_kind("bed")) and rng.random() < 0.6
-        panel = (0.10 if by_bed else 0.8) * _WARM_WHITE
+        by_bed = bool(bed_lamps(scene)) and rng.random() < 0.6
+        panel = (0.0 if by_bed else 0.8) * _WARM_WHITE
         beds = 0.16 * _WARM_WHITE if by_bed else np.zeros(3)
         brightness = float(rng.uniform(0.15, 0.20))
     else:
@@ -113,7 +113,7 @@ def light_room(scene: Scene, light: str, seed: int) -> RoomLight:
         count = 2 if len(panels) <= 4 else 1
         patches += [patch for pane in panels for patch in _patches(pane, count, count, panel, panel)]
     if beds.any():
-        patches += [_bulb(scene, object_to_world(bed, _reading_lamp(bed)), beds) for bed in scene.of_kind("bed")]
+        patches += [_bulb(scene, place, beds) for place in bed_lamps(scene)]
     if faint.any():
         patches += _night_lights(scene, faint)
     columns = [np.array(column) for column in zip(*patches, strict=True)]
@@ -123,9 +123,10 @@ def light_room(scene: Scene, light: str, seed: int) -> RoomLight:
         sun_direction=sun_through(windows, rng),
         sun=sun if windows else np.zeros(3),
         windows=windows,
-        panels=panels if panel.any() else (),
+        ceiling=float(scene.height),
         window_glow=sky,
         panel_glow=panel,
+        bed_glow=20 * beds,
         brightness=brightness,
     )
 
@@ -140,22 +141,15 @@ def window_pane(thing: SceneObject) -> Pane:
 
 
 def ceiling_panels(scene: Scene) -> tuple[Pane, ...]:
-    """Square lamps on an even grid on the ceiling, about one for 7 m2 of floor, all inside the polygon."""
-    corners = np.array(scene.polygon)
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    extent = high - low
-    columns, rows = (int(n) for n in np.maximum(1, np.round(extent / np.sqrt(_FLOOR_PER_LAMP))))
-    x = low[0] + (np.arange(columns) + 0.5) * extent[0] / columns
-    y = low[1] + (np.arange(rows) + 0.5) * extent[1] / rows
-    spots = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    inside = inside_polygon(spots, corners)
-    # In a room of odd shape no grid point may be inside: then one lamp hangs over the corners' mean.
-    spots = spots[inside] if inside.any() else corners.mean(axis=0, keepdims=True)
-    half = _LAMP_SIZE / 2
-    down = np.array([0.0, 0.0, -1.0])
+    """The lamps let into the ceiling; in a room too small for any, one bare lamp over the floor's middle."""
+    down, height = np.array([0.0, 0.0, -1.0]), scene.height - _OFF_WALL
+    lamps = ceiling_lamps(scene)
+    if not lamps:
+        x, y = np.array(scene.polygon).mean(axis=0)
+        lamps = [(float(x), float(y), 0.3, 0.3)]
     return tuple(
-        Pane(np.array([*spot, scene.height - _OFF_WALL]), np.array([half, 0, 0]), np.array([0, half, 0]), down)
-        for spot in spots
+        Pane(np.array([x, y, height]), np.array([wide / 2, 0, 0]), np.array([0, deep / 2, 0]), down)
+        for x, y, wide, deep in lamps
     )
 
 
@@ -266,9 +260,14 @@ def _bulb(scene: Scene, place: tuple[float, float, float], strength: np.ndarray)
     return spot, np.zeros(3), np.array([half, 0, 0]), np.array([0, 0, half]), strength, strength
 
 
-def _reading_lamp(bed: SceneObject) -> tuple[float, float, float]:
-    """Over the head end, a little to the side, 1.65 m above the floor (in the bed's own frame)."""
-    return 0.25 * bed.size[0], -0.5 * bed.size[1] + 0.15, 1.65 - bed.center[2]
+def bed_lamps(scene: Scene) -> list[tuple[float, float, float]]:
+    """Where lamps for single beds shine from, metres: in front of reading lamps and of the units over the beds, or over
+    the beds' head ends in rooms that have neither."""
+    lamps = [thing for thing in scene.of_kind("other") if thing.params.get("look") in ("lamp", "bed_panel")]
+    if lamps:
+        return [object_to_world(lamp, (0.0, lamp.size[1] / 2 + 0.08, 0.4 * lamp.size[2])) for lamp in lamps]
+    beds = scene.of_kind("bed")
+    return [object_to_world(bed, (0.25 * bed.size[0], 0.15 - bed.size[1] / 2, 1.65 - bed.center[2])) for bed in beds]
 
 
 def _night_lights(scene: Scene, strength: np.ndarray) -> list[tuple[np.ndarray, ...]]:

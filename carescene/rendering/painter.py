@@ -1,6 +1,6 @@
 """Painter: colour and infrared pictures of people in a room, from what every pixel shows."""
 
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -28,6 +28,7 @@ _INFRARED_BRIGHTNESS: Final = 0.16
 _LOOSE: Final = 999
 
 
+@runtime_checkable
 class Look(Protocol):
     """Albedo of points on a person: linear colour, near-infrared, and which garment it is."""
 
@@ -36,6 +37,7 @@ class Look(Protocol):
     garment: Int[np.ndarray, "hit"]
 
 
+@runtime_checkable
 class Looks(Protocol):
     """Whoever knows what people wear."""
 

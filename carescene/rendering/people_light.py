@@ -113,7 +113,7 @@ class PeopleLight:
         flat, flat_normals = self._points.reshape(-1, 3), self._normals.reshape(-1, 3)
         for centers, radius in stand.balls:
             low, high = centers.min(axis=0) - OCCLUSION_REACH, centers.max(axis=0) + OCCLUSION_REACH
-            chosen = np.flatnonzero(((flat > low) & (flat < high)).all(axis=1) & self._shown)
+            chosen = np.flatnonzero(_in_box(flat, low, high) & self._shown)
             near[chosen] *= people_openness(flat[chosen], flat_normals[chosen], centers, radius)
         both = np.stack([lamps, near], axis=-1).reshape(rows, columns, 2)
         touched = (both < 1 - _UNSEEN).any(axis=-1)
@@ -150,7 +150,7 @@ class PeopleLight:
         lamps, near = smoothed[:, 0], smoothed[:, 1]
         for centers, radius in stand.balls:
             low, high = centers.min(axis=0) - OCCLUSION_REACH, centers.max(axis=0) + OCCLUSION_REACH
-            close = np.flatnonzero(((points > low) & (points < high)).all(axis=1))
+            close = np.flatnonzero(_in_box(points, low, high))
             near[close] *= people_openness(points[close], normals[close], centers, radius)
         direct *= lamps[:, None]
         light = self.field.light
@@ -179,6 +179,15 @@ def enclose(vertices: Float[np.ndarray, "vertex 3"]) -> tuple[Float[np.ndarray, 
             # Triangles reach a little beyond a slab's own vertices.
             radius.append(float(np.sqrt(((mine - center) ** 2).sum(axis=1).max())) + 0.04)
     return np.array(centers, np.float32), np.array(radius, np.float32)
+
+
+def _in_box(
+    points: Float[np.ndarray, "point 3"], low: Float[np.ndarray, "3"], high: Float[np.ndarray, "3"]
+) -> Bool[np.ndarray, "point"]:
+    inside = np.ones(len(points), bool)
+    for axis in range(3):
+        inside &= (points[:, axis] > low[axis]) & (points[:, axis] < high[axis])
+    return inside
 
 
 def _window(mask: Bool[np.ndarray, "rows columns"], margin: int) -> tuple[slice, slice]:

@@ -1,5 +1,6 @@
 """The still room's colour, infrared brightness and light from one camera, made once and used in every frame."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,11 +8,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from carescene.rendering.bounce import LightField
-from carescene.rendering.filters import enlarge, smooth
+from carescene.rendering.filters import enlarge, same_surface, smooth
 from carescene.rendering.floor import to_open3d
 from carescene.rendering.infrared import hot_spot, infrared_light, lamp_light
-from carescene.rendering.lights import Pane, RoomLight, geometry_factor, sum_light
+from carescene.rendering.lights import RoomLight, geometry_factor, sum_light
 from carescene.rendering.occlusion import openness, scatter, tangents
+from carescene.rendering.outlines import rays_beside
+from carescene.rendering.raycast import blend, cast, corner_weights, facing_eye
 from carescene.rendering.room_view import RoomView
 from carescene.rendering.shading import lambert, mirror_share, reflect
 from carescene.rendering.shadows import patches_seen, sun_seen
@@ -114,7 +117,7 @@ class RoomPicture:
         sun = sun_seen(view.caster, flat, flat_normals, light).reshape(height, width)
         passed = field.passed_on(flat + 0.15 * flat_normals, flat_normals).reshape(shape) * open_[..., None]
         mirrored = _mirrored(mesh, view, palette, field, flat, flat_normals, seed).reshape(shape)
-        mirrored = smooth(mirrored, points, normals, steps=(1,))
+        mirrored = smooth(mirrored, points, normals, steps=(1, 2, 3))
         lamp = lamp_light(flat, flat_normals, view.camera.eye, view.camera.rotation[2]).reshape(height, width)
         around = float(lamp[shown].mean()) if shown.any() else 0.0
         total = direct + passed + sun[..., None] * light.sun.astype(np.float32)
@@ -225,30 +228,69 @@ def _fine_picture(
     """Colour and infrared with several samples per pixel: light from the pixels, colours and edges per sample."""
     height, width = view.buffer.depth.shape
     samples = 3 if height <= _FINE_ROWS else 2
-    fine = RoomView.cast(mesh, view.camera, samples=samples)
-    color = np.zeros((height * width * samples**2, 3), np.float32)
-    infrared = np.zeros(len(color), np.float32)
-    found = np.flatnonzero(np.isfinite(fine.buffer.depth.ravel()))
-    for start in range(0, len(found), _CHUNK):
-        some = found[start : start + _CHUNK]
-        point, normal = fine.points.reshape(-1, 3)[some], fine.buffer.normal.reshape(-1, 3)[some]
-        material = fine.buffer.material.ravel()[some]
-        place = np.stack(np.divmod(some, width * samples), axis=1)
-        place = ((place + 0.5) / samples - 0.5).astype(np.float32)
-        here = enlarge(coarse, points, normals, point, normal, place)
-        way = fine.rays.reshape(-1, 3)[some]
-        length = np.sqrt(np.einsum("pc,pc->p", way, way))
-        slant = np.clip(-np.einsum("pc,pc->p", way, normal) / length, 0.05, 1)
-        wide = fine.buffer.depth.ravel()[some] / (view.camera.focal * samples) / np.sqrt(slant)
-        albedo = textured(palette.albedo[material], point, normal, material, wide, palette.names, palette.floor)
-        matt = albedo * (1 - np.where(palette.metal[material], palette.gloss[material], 0))[:, None]
-        seen = lambert(matt, here[:, :3]) + here[:, 3:6]
-        color[some] = np.maximum(seen, _glow(point, way / length[:, None], material, palette, light))
-        plain = np.maximum(palette.albedo[material].mean(axis=1), 1e-3)
-        grey = palette.infrared[material] * np.clip(albedo.mean(axis=1) / plain, 0.5, 1.5)
-        infrared[some] = lambert(grey, here[:, 6]) + hot_spot(point, normal, palette.gloss[material], view.camera.eye)
-    shape = height, samples, width, samples
-    return color.reshape(*shape, 3).mean(axis=(1, 3)), infrared.reshape(shape).mean(axis=(1, 3))
+    steps = (np.arange(samples) + 0.5) / samples - 0.5
+    color, infrared = np.zeros((height * width, 3), np.float32), np.zeros(height * width, np.float32)
+    vertex_normals = mesh.normals.astype(np.float32)
+    for down, right in itertools.product(steps.tolist(), steps.tolist()):
+        for start in range(0, height * width, _CHUNK):
+            pixel = np.arange(start, min(start + _CHUNK, height * width))
+            way = rays_beside(view, pixel, np.array([[right, down]]))[:, 0]
+            hits = cast(view.caster, view.camera.eye, way)
+            found = np.flatnonzero(hits.face >= 0)
+            pixel, way, face, depth = pixel[found], way[found], hits.face[found], hits.distance[found]
+            point = view.camera.eye.astype(np.float32) + depth[:, None] * way
+            normal = facing_eye(blend(vertex_normals, mesh.faces[face], corner_weights(hits.across[found])), way)
+            here = _light_here(coarse, points, normals, pixel, point, normal, (down, right))
+            material = mesh.face_material[face]
+            wide = depth / (view.camera.focal * samples)
+            seen, seen_infrared = _seen(palette, light, view.camera.eye, point, normal, way, material, wide, here)
+            color[pixel] += seen / samples**2
+            infrared[pixel] += seen_infrared / samples**2
+    return color.reshape(height, width, 3), infrared.reshape(height, width)
+
+
+def _light_here(
+    coarse: Float[np.ndarray, "height width 7"],
+    points: Float[np.ndarray, "height width 3"],
+    normals: Float[np.ndarray, "height width 3"],
+    pixel: Int[np.ndarray, "sample"],
+    point: Float[np.ndarray, "sample 3"],
+    normal: Float[np.ndarray, "sample 3"],
+    offset: tuple[float, float],
+) -> Float[np.ndarray, "sample 7"]:
+    """Light of samples within pixels: the pixel's own where both show one surface, else that of a neighbour."""
+    here = coarse.reshape(-1, coarse.shape[2])[pixel]
+    other = ~same_surface(points.reshape(-1, 3)[pixel], normals.reshape(-1, 3)[pixel], point, normal)
+    if other.any():
+        place = np.stack(np.divmod(pixel[other], coarse.shape[1]), axis=1) + np.array(offset)
+        here[other] = enlarge(coarse, points, normals, point[other], normal[other], place.astype(np.float32))
+    return here
+
+
+def _seen(
+    palette: Palette,
+    light: RoomLight,
+    eye: np.ndarray,
+    point: np.ndarray,
+    normal: np.ndarray,
+    way: np.ndarray,
+    material: np.ndarray,
+    wide: np.ndarray,
+    here: np.ndarray,
+) -> tuple[Float[np.ndarray, "sample 3"], Float[np.ndarray, "sample"]]:
+    """Radiance of samples in colour and in infrared, from the light that falls there."""
+    length = np.sqrt(np.einsum("pc,pc->p", way, way))
+    slant = np.clip(-np.einsum("pc,pc->p", way, normal) / length, 0.05, 1)
+    albedo = textured(
+        palette.albedo[material], point, normal, material, wide / np.sqrt(slant), palette.names, palette.floor
+    )
+    matt = albedo * (1 - np.where(palette.metal[material], palette.gloss[material], 0))[:, None]
+    seen = np.maximum(
+        lambert(matt, here[:, :3]) + here[:, 3:6], _glow(point, way / length[:, None], material, palette, light)
+    )
+    pattern = np.clip(albedo[:, 1] / np.maximum(palette.albedo[material, 1], 1e-3), 0.5, 1.5)
+    infrared = lambert(palette.infrared[material] * pattern, here[:, 6])
+    return seen, infrared + hot_spot(point, normal, palette.gloss[material], eye)
 
 
 def _glow(
@@ -261,17 +303,7 @@ def _glow(
     sky = np.clip(0.5 + slope / 0.16, 0, 1)[:, None]
     far = np.array([0.20, 0.24, 0.17])
     glow[glass] = light.window_glow * (far + sky * (1 - far))
-    lamp = palette.is_one_of(material, "lamp")
-    glow[lamp] = light.panel_glow
-    for pane in light.panels:
-        glow[on_pane(points, pane) & palette.is_one_of(material, "ceiling", "lamp")] = light.panel_glow
+    lamp = np.flatnonzero(palette.is_one_of(material, "lamp"))
+    overhead = points[lamp, 2] > light.ceiling - 0.10
+    glow[lamp] = np.where(overhead[:, None], light.panel_glow, light.bed_glow)
     return glow
-
-
-def on_pane(points: Float[np.ndarray, "point 3"], pane: Pane) -> Bool[np.ndarray, "point"]:
-    """Points within a pane's outline and closer than 10 cm to its plane."""
-    off = points - pane.center
-    inside = np.abs(off @ pane.inward) < 0.10
-    for edge in (pane.across, pane.up):
-        inside &= np.abs(off @ edge) <= edge @ edge
-    return inside

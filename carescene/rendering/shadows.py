@@ -5,6 +5,7 @@ proportion, so that no ray is spent on light that would not count (importance sa
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -162,18 +163,21 @@ class ShadowRays:
         starts = (points[lit] + lift * normals[lit]).astype(np.float32)
         return cls(lit, starts, way_to_sun(starts, light), len(points))
 
-    def near(self, centers: Float[np.ndarray, "ball 3"], radius: Float[np.ndarray, "ball"]) -> Bool[np.ndarray, "ray"]:
+    @cached_property
+    def _products(self) -> list[np.ndarray]:
+        """Length squared, start times way, start squared of every ray: all that distances to balls need."""
+        ways, starts = self.ways, self.starts
+        return [np.einsum("rc,rc->r", a, b) for a, b in ((ways, ways), (starts, ways), (starts, starts))]
+
+    def near(
+        self, centers: Float[np.ndarray, "ball 3"], radius: Float[np.ndarray, "ball"]
+    ) -> Int[np.ndarray, "chosen"]:
         """Rays that pass through any of a few balls: only these can be stopped by what the balls enclose."""
-        close = np.zeros(len(self.starts), bool)
-        length = np.einsum("rc,rc->r", self.ways, self.ways)
-        along = np.einsum("rc,rc->r", self.starts, self.ways)
-        square = np.einsum("rc,rc->r", self.starts, self.starts)
-        for center, size in zip(centers.astype(np.float32), radius, strict=True):
-            share = np.clip((self.ways @ center - along) / np.maximum(length, 1e-9), 0, 1)
-            apart = square - 2 * self.starts @ center + center @ center
-            apart += share * (share * length + 2 * along - 2 * self.ways @ center)
-            close |= apart < size * size
-        return close
+        low, high = (centers - radius[:, None]).min(axis=0), (centers + radius[:, None]).max(axis=0)
+        middle, reach = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
+        numbers = [self.starts, self.ways, *self._products]
+        chosen = np.flatnonzero(_passes(*numbers, centers=middle[None], radius=np.array([reach])))
+        return chosen[_passes(*[values[chosen] for values in numbers], centers=centers, radius=radius)]
 
     def blocked(
         self, casters: list[Any], enclosing: list[tuple[Float[np.ndarray, "ball 3"], Float[np.ndarray, "ball"]]]
@@ -181,8 +185,29 @@ class ShadowRays:
         """Share of each point's rays that any of the casters' meshes stops; every mesh lies within its balls."""
         stopped = np.zeros(len(self.point), bool)
         for caster, (centers, radius) in zip(casters, enclosing, strict=True):
-            asked = np.flatnonzero(self.near(centers, radius) & ~stopped)
+            asked = self.near(centers, radius)
+            asked = asked[~stopped[asked]]
             if len(asked):
                 stopped[asked] = hidden_share(caster, self.starts[asked], self.ways[asked], 1.0) > 0
         total = np.bincount(self.point, minlength=self.count)
         return (np.bincount(self.point, stopped, self.count) / np.maximum(total, 1)).astype(np.float32)
+
+
+def _passes(
+    starts: Float[np.ndarray, "ray 3"],
+    ways: Float[np.ndarray, "ray 3"],
+    length: Float[np.ndarray, "ray"],
+    along: Float[np.ndarray, "ray"],
+    square: Float[np.ndarray, "ray"],
+    centers: Float[np.ndarray, "ball 3"],
+    radius: Float[np.ndarray, "ball"],
+) -> Bool[np.ndarray, "ray"]:
+    """Whether rays (between their ends) come into any of the balls; see `ShadowRays._products` for the numbers."""
+    close = np.zeros(len(starts), bool)
+    inverse = 1 / np.maximum(length, 1e-9)
+    for center, size in zip(centers.astype(np.float32), radius.astype(np.float32), strict=True):
+        towards = ways @ center - along
+        share = np.clip(towards * inverse, 0, 1)
+        apart = square - 2 * (starts @ center) + share * (share * length - 2 * towards)
+        close |= apart < size * size - center @ center
+    return close

@@ -69,10 +69,11 @@ def noise(points: Float[np.ndarray, "point 3"], size: float | tuple[float, float
     inside = (place - corner).astype(np.float32)
     inside = inside * inside * (3 - 2 * inside)
     total = np.zeros(len(points), np.float32)
-    for offset in np.ndindex(2, 2, 2):
-        share = np.prod(np.abs(1 - np.array(offset, np.float32) - inside), axis=1)
-        x, y, z = ((corner + np.array(offset)) % _SIDE).T
-        total += share * _TABLE[x, y, z]
+    share = (1 - inside, inside)
+    index = ((corner % _SIDE).T, ((corner + 1) % _SIDE).T)
+    for i, j, k in np.ndindex(2, 2, 2):
+        values = _TABLE[index[i][0], index[j][1], index[k][2]]
+        total += share[i][:, 0] * share[j][:, 1] * share[k][:, 2] * values
     return total
 
 
