@@ -4,11 +4,13 @@ Both are answered from the solids of which the furniture is drawn and from users
 rooms, with gradients in the points.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -18,7 +20,10 @@ from carescene.scenes._height_map import map_points, solid_tops
 from carescene.scenes._room_distance import RoomBatch, is_inside, wall_distance
 from carescene.scenes._solid_distance import SolidBatch
 from carescene.scenes.furniture import scene_solids
+from carescene.scenes.mesh import SHELL
+from carescene.scenes.mesh_distance import MeshDistance
 from carescene.scenes.scene import Scene
+from carescene.scenes.user_mesh import object_mesh, room_mesh
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,13 @@ class SceneGeometry:
     Attributes:
         solids: furniture, doors, windows and partitions.
         rooms: walls and ceilings.
-        objects: how many objects each room has.
+        meshes: users' own meshes of each room in the world, with the index of their object, `SHELL` for a mesh of the
+            room itself.
     """
 
     solids: SolidBatch
     rooms: RoomBatch
-    objects: tuple[int, ...]
+    meshes: tuple[tuple[tuple[MeshDistance, int], ...], ...]
 
     @classmethod
     def of(
@@ -52,17 +58,18 @@ class SceneGeometry:
         """
         if not scenes:
             raise UserError("Expected at least one scene, but got none. Name the rooms to ask about.")
-        objects = tuple(len(scene.objects) for scene in scenes)
-        placed = [[(each.solid, each.index) for each in scene_solids(scene)] for scene in scenes]
+        # Where the room has a mesh of its own, boxes without a mesh only name parts of it.
+        placed = [[] if scene.mesh else [(each.solid, each.index) for each in scene_solids(scene)] for scene in scenes]
         return cls(
-            SolidBatch.of(placed, max(objects), dtype),
+            SolidBatch.of(placed, max(len(scene.objects) for scene in scenes), dtype),
             RoomBatch.of([scene.polygon for scene in scenes], [scene.height for scene in scenes], dtype),
-            objects,
+            tuple(tuple(_meshes(scene, folder, dtype)) for scene in scenes),
         )
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "SceneGeometry":
         """The same geometry on another device or with another precision."""
-        return SceneGeometry(self.solids.to(device, dtype), self.rooms.to(device, dtype), self.objects)
+        meshes = tuple(tuple((mesh.to(device, dtype), index) for mesh, index in room) for room in self.meshes)
+        return SceneGeometry(self.solids.to(device, dtype), self.rooms.to(device, dtype), meshes)
 
     def signed_distance(
         self, points: Float[Tensor, "batch point 3"], *, per: Literal["scene", "object"] = "scene"
@@ -80,7 +87,14 @@ class SceneGeometry:
         if per == "object":
             return self._object_distance(points)
         furniture = self.solids.distance(points, self.solids.nearest(points))
-        return torch.minimum(furniture, self.shell_distance(points).amin(dim=-1))
+        nearest = torch.minimum(furniture, self.shell_distance(points).amin(dim=-1))
+        if not any(self.meshes):
+            return nearest
+        rows = [
+            torch.stack([row, *(mesh.signed_distance(at) for mesh, _ in room)]).amin(dim=0)
+            for row, at, room in zip(nearest, points, self.meshes, strict=True)
+        ]
+        return torch.stack(rows)
 
     def shell_distance(self, points: Float[Tensor, "batch point 3"]) -> Float[Tensor, "batch point 3"]:
         """Signed distances in metres to the nearest wall, to the floor and to the ceiling, positive inside the room."""
@@ -111,6 +125,12 @@ class SceneGeometry:
         """
         points = map_points(center, yaw, size_m, cells)
         height = solid_tops(self.solids, points, limit_m)
+        if any(self.meshes):
+            rows = [
+                torch.stack([row, *(mesh.tops(at, limit_m) for mesh, _ in room)]).amax(dim=0)
+                for row, at, room in zip(height, points, self.meshes, strict=True)
+            ]
+            height = torch.stack(rows)
         outside = float(limit_m if outside_m is None else outside_m)
         height = torch.where(is_inside(self.rooms.corners, points), height, outside)
         return height.reshape(-1, cells, cells)
@@ -119,4 +139,30 @@ class SceneGeometry:
         places = self.solids.nearest_per_object(points)
         spread = points[:, :, None].expand(*places.shape, 3)
         flat = self.solids.distance(spread.flatten(1, 2), places.flatten(1, 2)).reshape(places.shape)
-        return flat.masked_fill(~self.solids.owned[:, None], torch.inf)
+        distance = flat.masked_fill(~self.solids.owned[:, None], torch.inf)
+        if not any(self.meshes):
+            return distance
+        rooms = []
+        for row, at, room in zip(distance, points, self.meshes, strict=True):
+            columns = list(row.unbind(dim=-1))
+            for mesh, index in room:
+                if index != SHELL:
+                    columns[index] = mesh.signed_distance(at)
+            rooms.append(torch.stack(columns, dim=-1))
+        return torch.stack(rooms)
+
+
+def _meshes(scene: Scene, folder: Path | None, dtype: torch.dtype) -> Iterator[tuple[MeshDistance, int]]:
+    if scene.mesh is not None:
+        yield MeshDistance.of(*room_mesh(scene, folder), room=True, dtype=dtype), SHELL
+    for index, thing in enumerate(scene.objects):
+        if thing.mesh is not None:
+            vertices, faces = object_mesh(thing, folder)
+            turn = np.array(
+                [
+                    [math.cos(thing.yaw), -math.sin(thing.yaw), 0],
+                    [math.sin(thing.yaw), math.cos(thing.yaw), 0],
+                    [0, 0, 1],
+                ]
+            )
+            yield MeshDistance.of(vertices @ turn.T + np.array(thing.center), faces, dtype=dtype), index
