@@ -24,12 +24,14 @@ from carescene.scenes.scene import Scene, object_to_world
 CAMERA_PRESETS: Final = ("ceiling_corner", "wall", "over_bed", "overhead")
 
 # Degrees across the picture, drawn evenly. Looking straight down from a usual ceiling needs the widest lens.
-_VIEW: Final = {"ceiling_corner": (75, 115), "wall": (65, 105), "over_bed": (70, 105), "overhead": (100, 120)}
+_VIEW: Final = {"ceiling_corner": (70, 110), "wall": (62, 105), "over_bed": (70, 105), "overhead": (100, 120)}
 # Metres above the floor; a low ceiling cuts it to what is below the ceiling by `_HANGING`.
 _HEIGHT: Final = {"ceiling_corner": (2.3, 3.0), "wall": (2.0, 2.6), "over_bed": (2.0, 2.7), "overhead": (2.5, 3.0)}
 _HANGING: Final = 0.08
 # Room around the eye in metres: half a camera's case.
 _CLEARANCE: Final = 0.06
+# What is nearer than this, a curtain's rail for one, fills much of the picture; avoided where the room allows.
+_IN_THE_WAY: Final = 0.35
 _CANDIDATES: Final = 16
 _SIGHT_STEPS: Final = 16
 # Share of the corner's distance from the middle by which a lens pulls it inwards: mild barrel, as of cheap wide lenses.
@@ -63,8 +65,7 @@ def place_camera(
     shown = _one_resting_place(scene, rng) if preset == "over_bed" else scene
     drawn = [_POSES[preset](shown, rng) for _ in range(_CANDIDATES)]
     cameras = [Camera(eye, rotation, focal, width, height, lens, preset) for eye, rotation in drawn]
-    free = clearance(geometry, np.stack([camera.eye for camera in cameras])) > _CLEARANCE
-    cameras = [camera for camera, fits in zip(cameras, free, strict=True) if fits]
+    cameras = _in_free_space(cameras, geometry)
     if not cameras:
         raise UserError(
             f"Scene '{scene.id}': expected room for a camera of preset '{preset}', but all {_CANDIDATES} tried places "
@@ -122,6 +123,18 @@ def sees(camera: Camera, geometry: SceneGeometry, points: Float[np.ndarray, "poi
     return seen
 
 
+def _in_free_space(cameras: list[Camera], geometry: SceneGeometry) -> list[Camera]:
+    """The cameras that fit where they are; of these, those with nothing in their way, if there are any."""
+    eyes = np.stack([camera.eye for camera in cameras])
+    fits = clearance(geometry, eyes) > _CLEARANCE
+    open_view = fits
+    if geometry.objects[0] > 0:
+        asked = torch.from_numpy(eyes.astype(np.float32))[None]
+        open_view = fits & (geometry.signed_distance(asked, per="object")[0] > _IN_THE_WAY).all(dim=1).numpy()
+    chosen = open_view if open_view.any() else fits
+    return [camera for camera, keep in zip(cameras, chosen, strict=True) if keep]
+
+
 def _draw_lens(rng: np.random.Generator, hfov: float, width: int, height: int) -> tuple[float, Distortion]:
     """Focal length in pixels and a mild distortion that together give this angle across the picture."""
     reach = np.tan(hfov / 2)
@@ -145,7 +158,7 @@ def _ceiling_corner(scene: Scene, rng: np.random.Generator) -> Pose:
     corner = int(rng.choice(hollow))
     away = [_unit(after[corner]), -_unit(before[corner])]
     spot = corners[corner] + sum(rng.uniform(0.10, 0.30) * side for side in away)
-    return _look(np.array([*spot, _draw_height("ceiling_corner", scene, rng)]), _focus(scene, rng), rng)
+    return _overlook(np.array([*spot, _draw_height("ceiling_corner", scene, rng)]), scene, rng)
 
 
 def _wall(scene: Scene, rng: np.random.Generator) -> Pose:
@@ -155,7 +168,7 @@ def _wall(scene: Scene, rng: np.random.Generator) -> Pose:
     edge = int(rng.choice(len(edges), p=lengths / lengths.sum()))
     inward = _unit(np.array([-edges[edge, 1], edges[edge, 0]]))
     spot = corners[edge] + rng.uniform(0.2, 0.8) * edges[edge] + rng.uniform(0.10, 0.20) * inward
-    return _look(np.array([*spot, _draw_height("wall", scene, rng)]), _focus(scene, rng), rng)
+    return _overlook(np.array([*spot, _draw_height("wall", scene, rng)]), scene, rng)
 
 
 def _over_bed(scene: Scene, rng: np.random.Generator) -> Pose:
@@ -187,6 +200,13 @@ _POSES: Final[dict[str, Callable[[Scene, np.random.Generator], Pose]]] = {
 }
 
 
+def _overlook(eye: np.ndarray, scene: Scene, rng: np.random.Generator) -> Pose:
+    """Look over the room, but somewhat nearer than its middle: what is beyond is still seen, the ceiling less."""
+    target = _focus(scene, rng)
+    target[:2] += rng.uniform(0.15, 0.35) * (eye[:2] - target[:2])
+    return _look(eye, target, rng)
+
+
 def _look(eye: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> Pose:
     """Look at a target, turned about the view axis by a degree or so, as screws hold it."""
     roll = np.deg2rad(rng.normal(0, 1.0))
@@ -201,7 +221,7 @@ def _focus(scene: Scene, rng: np.random.Generator) -> Float[np.ndarray, "3"]:
     beds = scene.of_kind("bed")
     if beds:
         middle = 0.5 * middle + 0.5 * np.mean([bed.center[:2] for bed in beds], axis=0)
-    return np.array([*(middle + rng.normal(0, 0.15, 2)), rng.uniform(0.5, 0.9)])
+    return np.array([*(middle + rng.normal(0, 0.15, 2)), rng.uniform(0.4, 0.8)])
 
 
 def _one_resting_place(scene: Scene, rng: np.random.Generator) -> Scene:

@@ -28,15 +28,19 @@ def distort(flat: Float[np.ndarray, "*batch 2"], distortion: Distortion) -> Floa
         return flat
     _, _, p1, p2, _ = distortion
     end, slope = model_end(distortion)
-    radius = np.linalg.norm(flat, axis=-1, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        inner = flat * np.minimum(1.0, end / np.maximum(radius, 1e-12))
-    x, y = inner[..., 0], inner[..., 1]
+    x, y = flat[..., 0], flat[..., 1]
     squared = x * x + y * y
-    tangential = np.stack(
-        [2 * p1 * x * y + p2 * (squared + 2 * x * x), p1 * (squared + 2 * y * y) + 2 * p2 * x * y], axis=-1
+    beyond = bool(np.any(squared > end * end))
+    if beyond:
+        inwards = np.minimum(1.0, end / np.sqrt(np.maximum(squared, 1e-24)))
+        x, y = x * inwards, y * inwards
+        squared = x * x + y * y
+    factor, mixed = _factor(squared, distortion), 2 * x * y
+    moved = np.stack(
+        [x * factor + p1 * mixed + p2 * (squared + 2 * x * x), y * factor + p1 * (squared + 2 * y * y) + p2 * mixed],
+        axis=-1,
     )
-    return inner * _factor(squared, distortion)[..., None] + tangential + slope * (flat - inner)
+    return moved + slope * (flat - np.stack([x, y], axis=-1)) if beyond else moved
 
 
 def undistort(seen: Float[np.ndarray, "*batch 2"], distortion: Distortion) -> Float[np.ndarray, "*batch 2"]:
