@@ -11,6 +11,8 @@ from carescene.rendering.outfit import Look, Outfit
 from carescene.rendering.painter import Painter, measure_light
 from carescene.rendering.people import PeopleFrame, PosedPeople, Topology, pose_people
 from carescene.rendering.room_view import RoomView
+from carescene.rendering.sensing import Chip, auto_gain, average, build_chip, moments
+from carescene.rendering.sensors import SENSORS, DepthSensor, LightSensor, Sensor, sensor_named
 from carescene.rendering.video import (
     depth_to_millimetres,
     gif_bytes,
@@ -31,19 +33,27 @@ __all__ = [
     "CAMERA_PRESETS",
     "LIGHTS",
     "ROLES",
+    "SENSORS",
     "Camera",
+    "Chip",
     "Cloth",
+    "DepthSensor",
     "Drawn",
     "GBuffer",
+    "LightSensor",
     "Look",
     "Outfit",
     "Painter",
     "PeopleFrame",
     "PosedPeople",
     "RoomView",
+    "Sensor",
     "Strip",
     "Topology",
     "Wardrobe",
+    "auto_gain",
+    "average",
+    "build_chip",
     "camera_from_dict",
     "check_camera",
     "contact_sheet",
@@ -57,6 +67,7 @@ __all__ = [
     "h264",
     "look_at",
     "measure_light",
+    "moments",
     "open_video",
     "place_camera",
     "pose_people",
@@ -64,6 +75,7 @@ __all__ = [
     "read_gray_video",
     "read_video",
     "render_clip",
+    "sensor_named",
     "write_contact_sheet",
     "write_depth_video",
     "write_gray_video",
