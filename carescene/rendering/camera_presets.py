@@ -65,7 +65,7 @@ def place_camera(
     shown = _one_resting_place(scene, rng) if preset == "over_bed" else scene
     drawn = [_POSES[preset](shown, rng) for _ in range(_CANDIDATES)]
     cameras = [Camera(eye, rotation, focal, width, height, lens, preset) for eye, rotation in drawn]
-    cameras = _in_free_space(cameras, geometry)
+    cameras = _in_free_space(cameras, scene, geometry)
     if not cameras:
         raise UserError(
             f"Scene '{scene.id}': expected room for a camera of preset '{preset}', but all {_CANDIDATES} tried places "
@@ -123,12 +123,12 @@ def sees(camera: Camera, geometry: SceneGeometry, points: Float[np.ndarray, "poi
     return seen
 
 
-def _in_free_space(cameras: list[Camera], geometry: SceneGeometry) -> list[Camera]:
+def _in_free_space(cameras: list[Camera], scene: Scene, geometry: SceneGeometry) -> list[Camera]:
     """The cameras that fit where they are; of these, those with nothing in their way, if there are any."""
     eyes = np.stack([camera.eye for camera in cameras])
     fits = clearance(geometry, eyes) > _CLEARANCE
     open_view = fits
-    if geometry.objects[0] > 0:
+    if scene.objects:
         asked = torch.from_numpy(eyes.astype(np.float32))[None]
         open_view = fits & (geometry.signed_distance(asked, per="object")[0] > _IN_THE_WAY).all(dim=1).numpy()
     chosen = open_view if open_view.any() else fits
