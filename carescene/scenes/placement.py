@@ -34,7 +34,10 @@ _LIMB_M: Final = 0.08  # from any other joint to the skin; hands and feet a litt
 _SINK_M: Final = 0.08  # how far a joint may lie inside what carries the person: mattresses and thighs give way
 _TURNS: Final = 36
 _MOVABLE: Final = ("chair", "recliner", "wheelchair", "walker", "iv_pole", "overbed_table")
+_BEDSIDE_CABINET_M: Final = 1.2  # higher ones are wardrobes and stay
 _OPEN_CURTAIN: Final = 0.15
+# Beds are on castors: along their wall they go this far, nearest first.
+_SLIDES_M: Final = (0.0, 0.3, -0.3, 0.6, -0.6, 0.9, -0.9, 1.2, -1.2, 1.6, -1.6)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +76,8 @@ def place_clip(clip: Clip, scene: Scene, *, seed: int, clearance_m: float | int 
     rng = np.random.default_rng((abs(seed), len(clip.id)))
     joints = clip_joints(clip)
     resting = find_resting(clip, joints)
-    for room in (scene, _cleared(scene)):
-        found = _place(clip, joints, resting, room, rng, float(clearance_m))
+    for room, slides in ((scene, (0.0,)), (_cleared(scene), _SLIDES_M)):
+        found = _place(clip, joints, resting, room, slides, rng, float(clearance_m))
         if found is not None:
             move, furnished = found
             moved = moved_clip(clip, move)
@@ -99,11 +102,21 @@ def moved_clip(clip: Clip, move: Move) -> Clip:
 
 
 def _place(
-    clip: Clip, joints: np.ndarray, resting: list[Resting], scene: Scene, rng: np.random.Generator, clearance: float
+    clip: Clip,
+    joints: np.ndarray,
+    resting: list[Resting],
+    scene: Scene,
+    slides: tuple[float, ...],
+    rng: np.random.Generator,
+    clearance: float,
 ) -> tuple[Move, Scene] | None:
     beds = [rest for rest in resting if rest.kind != "seat"]
     if beds:
-        return _onto_bed(clip, joints, beds[0], resting, scene, rng, clearance)
+        for slide in slides:
+            found = _onto_bed(clip, joints, beds[0], resting, scene, slide, rng, clearance)
+            if found is not None:
+                return found
+        return None
     return _onto_floor(clip, joints, resting, scene, rng, clearance)
 
 
@@ -113,22 +126,35 @@ def _onto_bed(
     rest: Resting,
     resting: list[Resting],
     scene: Scene,
+    slide: float,
     rng: np.random.Generator,
     clearance: float,
 ) -> tuple[Move, Scene] | None:
-    """Try the room's beds in random order, and on each some places that a person may lie or sit at."""
+    """Try the room's beds in random order, and on each some places that a person may lie or sit at.
+
+    Beds are pushed sideways by `slide` metres first.
+    """
     others = [other for other in resting if other is not rest]
     beds = scene.of_kind("bed")
     for number in rng.permutation(len(beds)):
-        bed = as_bed(beds[number], rest, empty=_leaves(clip, rest))
+        bed = as_bed(_slid(beds[number], slide), rest, empty=_leaves(clip, rest))
+        if not _apart(_replaced(scene, bed.thing, last=True), 1):
+            continue
         lift = 0.0 if rest.grounded else bed.height - rest.height
+        geometry = None
+        outline = thinned(joints[clip.valid][..., :2].reshape(-1, 2), 0.1)
         for at, front in bed_places(bed.thing, rest):
             yaw = math.atan2(front[1], front[0]) - math.atan2(rest.front[1], rest.front[0])
             shift = at - turned(rest.at, yaw)
             move = Move(yaw, (float(shift[0]), float(shift[1]), lift))
+            if (wall_distance(turned(outline, yaw) + shift, scene.polygon) < _LIMB_M).any():
+                continue
             furnished = _with_seats(_replaced(scene, bed.thing), others, move, rng)
-            carriers = {rest.person: [bed.thing.id]}
-            if furnished is not None and _keeps_clear(clip, joints, move, furnished, carriers, clearance):
+            if furnished is None:
+                continue
+            if geometry is None or others:
+                geometry = SceneGeometry.of([furnished], dtype=torch.float64)
+            if _keeps_clear(clip, joints, move, furnished, geometry, {rest.person: bed.thing.id}, clearance):
                 return move, furnished
     return None
 
@@ -210,15 +236,27 @@ def _apart(scene: Scene, newest: int) -> bool:
     for number in range(len(parts) - newest, len(parts)):
         if not within_walls(parts[number], scene.polygon, 0.01):
             return False
-        others = [*parts[:number], *parts[number + 1 :], *doorways]
-        if any(overlap(parts[number], other) for other in others):
+        thing = scene.objects[number]
+        if any(overlap(parts[number], doorway) for doorway in doorways):
             return False
+        for place, other in enumerate(scene.objects):
+            over_bed = {thing.kind, other.kind} == {"bed", "overbed_table"}
+            if place != number and not over_bed and overlap(parts[number], parts[place]):
+                return False
     return True
 
 
-def _replaced(scene: Scene, thing: SceneObject) -> Scene:
+def _replaced(scene: Scene, thing: SceneObject, last: bool = False) -> Scene:
+    """The room with another thing of the same name, at its place in the list or as the last one."""
+    if last:
+        return dataclasses.replace(scene, objects=[*(other for other in scene.objects if other.id != thing.id), thing])
     objects = [thing if other.id == thing.id else other for other in scene.objects]
     return dataclasses.replace(scene, objects=objects)
+
+
+def _slid(thing: SceneObject, distance: float) -> SceneObject:
+    x, y = footprint(thing).world(distance, 0.0)
+    return dataclasses.replace(thing, center=(x, y, thing.center[2]))
 
 
 def _ground_of(thing: SceneObject) -> list[tuple[float, float]]:
@@ -233,11 +271,14 @@ def _keeps_clear(
     joints: np.ndarray,
     move: Move,
     scene: Scene,
-    carriers: dict[int, list[str]],
+    geometry: SceneGeometry,
+    carriers: dict[int, str],
     clearance: float,
 ) -> bool:
-    """Whether everybody keeps clear of all things, and is in what carries them no deeper than it gives way."""
-    geometry = SceneGeometry.of([scene], dtype=torch.float64)
+    """Whether everybody keeps clear of all things, and is in what carries them no deeper than it gives way.
+
+    `carriers` names the bed that carries a person.
+    """
     flesh = np.full(NUM_JOINTS, _LIMB_M)
     flesh[list(_TRUNK)] = _TRUNK_M
     upright = [OMNIFALL_ID["walk"], OMNIFALL_ID["standing"]]
@@ -252,7 +293,7 @@ def _keeps_clear(
             points = torch.from_numpy(move.points(joints[person, chosen]).reshape(1, -1, 3))
             things = geometry.signed_distance(points, per="object")[0].numpy().reshape(len(chosen), NUM_JOINTS, -1)
             needed = (flesh + clearance)[None, :, None]
-            mine = np.array([thing.id in carriers.get(person, []) for thing in scene.objects])
+            mine = np.array([thing.id == carriers.get(person) for thing in scene.objects])
             if (things[..., ~mine] < needed).any():
                 return False
             standing = np.isin(clip.frame_label[person, chosen], upright)
@@ -268,9 +309,13 @@ def _cleared(scene: Scene) -> Scene:
         if thing.kind == "curtain":
             drawn = min(float(thing.params.get("drawn", 1.0)), _OPEN_CURTAIN)
             thing = dataclasses.replace(thing, params={**thing.params, "drawn": drawn})
-        if thing.kind not in _MOVABLE:
+        if not _movable(thing):
             objects.append(thing)
     return dataclasses.replace(scene, objects=objects)
+
+
+def _movable(thing: SceneObject) -> bool:
+    return thing.kind in _MOVABLE or (thing.kind == "cabinet" and thing.size[2] < _BEDSIDE_CABINET_M)
 
 
 def _restored(furnished: Scene, before: Scene, joints: np.ndarray, clearance: float) -> Scene:
@@ -284,7 +329,7 @@ def _restored(furnished: Scene, before: Scene, joints: np.ndarray, clearance: fl
             continue
         if thing.kind == "curtain" and thing.id in changed:
             furnished = _replaced(furnished, thing)
-        elif thing.kind in _MOVABLE and thing.id not in changed:
+        elif _movable(thing) and thing.id not in changed:
             back = dataclasses.replace(furnished, objects=[*furnished.objects, thing])
             furnished = back if _apart(back, 1) else furnished
     return furnished
