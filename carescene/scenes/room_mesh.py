@@ -179,7 +179,7 @@ def _owners(points: Float[np.ndarray, "point 3"], scene: Scene) -> Int[np.ndarra
     return owner
 
 
-def _flat(vertices: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarray, "face 3"]) -> Triangles:
+def _flat(vertices: Float[np.ndarray, "corner 3"], faces: Int[np.ndarray, "triangle 3"]) -> Triangles:
     """A mesh with flat triangles: every triangle has its own three vertices and one normal."""
     corners = vertices[faces]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])

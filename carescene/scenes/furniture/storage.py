@@ -113,7 +113,8 @@ def _overbed_table(size: Size, values: OverbedTableParameters) -> list[Solid]:
     wide, deep, high = size[0], size[1], size[2] - (ITEMS_HEIGHT if values.items else 0.0)
     end, runner = -wide / 2 + 0.07, deep / 2 - 0.05
     pieces = [
-        box((0, 0, high - 0.014), (wide, deep, 0.028), "grey_plastic", radius=0.013),
+        # The wooden top lies 3 mm higher than its edge, so that the two do not shine through each other.
+        box((0, 0, high - 0.017), (wide, deep, 0.028), "grey_plastic", radius=0.013),
         box((0, 0, high - 0.006), (wide - 0.05, deep - 0.05, 0.012), "wood_light"),
         box((end + 0.16, 0, high - 0.045), (0.36, 0.10, 0.035), "grey_plastic", radius=0.01),
         box((end, 0, (high + 0.08) / 2), (0.045, 0.075, high - 0.12), "metal", radius=0.008),
