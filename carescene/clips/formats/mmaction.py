@@ -150,23 +150,20 @@ def _annotation(sample: SkeletonSample) -> dict[str, Any]:
 
 def _sample(annotation: Any, path: Path, number: int) -> SkeletonSample:
     try:
-        keypoint = np.asarray(annotation["keypoint"])
+        keypoint = np.asarray(annotation["keypoint"]).astype(np.float32)
         score = annotation.get("keypoint_score")
-        sample = SkeletonSample(
-            frame_dir=str(annotation.get("frame_dir", annotation.get("filename", ""))),
-            label=int(annotation["label"]),
-            img_shape=tuple(int(x) for x in annotation.get("img_shape", (0, 0))),  # type: ignore[arg-type]
-            keypoint=keypoint.astype(np.float32),
-            keypoint_score=None if score is None else np.asarray(score).astype(np.float32),
-        )
+        score = None if score is None else np.asarray(score).astype(np.float32)
+        name = str(annotation.get("frame_dir", annotation.get("filename", "")))
+        label = int(annotation["label"])
+        height, width = (int(size) for size in annotation.get("img_shape", (0, 0)))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
-            f"Expected keypoint and label in annotation {number} of '{path}', but got: {error}. "
+            f"Expected keypoint and label in annotation {number} of '{path}', but got: {error!r}. "
             "This is not a skeleton pickle."
         ) from error
-    if keypoint.ndim != 4 or (sample.keypoint_score is not None and sample.keypoint_score.shape != keypoint.shape[:3]):
+    if keypoint.ndim != 4 or (score is not None and score.shape != keypoint.shape[:3]):
         raise UserError(
             f"Expected keypoint (M, T, V, C) and keypoint_score (M, T, V) in annotation {number} of '{path}', but got "
-            f"{keypoint.shape} and {None if score is None else np.shape(score)}. The file has another layout."
+            f"{keypoint.shape} and {None if score is None else score.shape}. The file has another layout."
         )
-    return sample
+    return SkeletonSample(name, label, (height, width), keypoint, score)
