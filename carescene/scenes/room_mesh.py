@@ -117,20 +117,27 @@ def _wall_strip(start: Float[np.ndarray, "2"], end: Float[np.ndarray, "2"], low:
 def ceiling_lamps(scene: Scene) -> list[tuple[float, float, float, float]]:
     """The flat lamps let into a room's ceiling: x and y of their middle, width along x, depth along y, metres.
 
-    They lie on a grid in the walls' bounding box, about one per 6 square metres; places outside the floor plan stay
-    empty.
+    One for each square of about 2.4 m of the walls' bounding box that has room for it, in the middle of that room.
     """
     corners = np.array(scene.polygon)
     low, extent = corners.min(axis=0), np.ptp(corners, axis=0)
-    across, along = (max(round(float(length) / _LAMP_SPACING), 1) for length in extent)
-    spots = [
-        (float(low[0] + extent[0] * (i + 0.5) / across), float(low[1] + extent[1] * (j + 0.5) / along))
-        for i in range(across)
-        for j in range(along)
-    ]
     wide, deep = _LAMP if extent[0] >= extent[1] else _LAMP[::-1]
-    inside = wall_distance(np.array(spots), scene.polygon) > max(_LAMP) / 2 + 0.1
-    return [(x, y, wide, deep) for (x, y), good in zip(spots, inside, strict=True) if good]
+    count = np.maximum(np.round(extent / _LAMP_SPACING), 1).astype(int)
+    # Places on a grid of some 20 cm where a whole lamp, corners and all, is inside the room.
+    fine = [low[axis] + extent[axis] * (np.arange(13 * count[axis]) + 0.5) / (13 * count[axis]) for axis in range(2)]
+    places = np.stack(np.meshgrid(*fine, indexing="ij"), axis=-1).reshape(-1, 2)
+    ends = np.array([(0, 0), *((x * wide / 2, y * deep / 2) for x in (-1, 1) for y in (-1, 1))])
+    free = (
+        wall_distance((places[:, None] + ends).reshape(-1, 2), scene.polygon).reshape(-1, len(ends)).min(axis=1) > 0.1
+    )
+    places = places[free]
+    square = np.minimum(((places - low) / extent * count).astype(int), count - 1)
+    lamps = []
+    for number in np.unique(square, axis=0):
+        inside = places[(square == number).all(axis=1)]
+        x, y = inside[np.argmin(np.linalg.norm(inside - inside.mean(axis=0), axis=1))]
+        lamps.append((float(x), float(y), wide, deep))
+    return lamps
 
 
 def _add_lamps(pieces: _Pieces, scene: Scene) -> None:
