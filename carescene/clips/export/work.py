@@ -1,7 +1,7 @@
 """Running the jobs of an export."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from carescene.clips.export.settings import ExportSettings
 from carescene.errors import UserError
@@ -9,6 +9,7 @@ from carescene.files import writable_folder
 from carescene.jobs import run_jobs
 
 
+@runtime_checkable
 class Named(Protocol):
     """Anything with a name for messages."""
 
