@@ -2,13 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from carescene import __version__
 from carescene.clips.files import save_clip
@@ -16,31 +17,28 @@ from carescene.clips.rendered import MODALITY_FILES, SCENE_NAME, Card, label_nam
 from carescene.errors import UserError
 from carescene.files import atomic_folder
 from carescene.rendering.camera import Camera
-from carescene.rendering.draw import draw_buffer
+from carescene.rendering.draw import Drawn, draw_buffer
 from carescene.rendering.film_set import FilmSet
 from carescene.rendering.gbuffer import NOTHING, PERSON_BASE, GBuffer
 from carescene.rendering.keypoint_file import write_film_keypoints
 from carescene.rendering.labels import LabelWriter, film_events
-from carescene.rendering.lighting import to_srgb
 from carescene.rendering.overlay import depth_picture, draw_labels, labelled, row_width, side_by_side
 from carescene.rendering.painter import Painter
+from carescene.rendering.people import PeopleFrame
 from carescene.rendering.room_view import RoomView
-from carescene.rendering.video import DEPTH, GRAY, RGB, Coding, FrameWriter, depth_to_millimetres, h264, open_video
+from carescene.rendering.sensing import auto_gain, average, build_chip, moments
+from carescene.rendering.sensors import Sensor
+from carescene.rendering.video import DEPTH, GRAY, RGB, Coding, FrameWriter, h264, open_video
 from carescene.scenes.scene_files import save_scene
 
 MODALITIES: Final = tuple(MODALITY_FILES)
-# Those that need light and clothes, and with them shadow rays.
-_PAINTED: Final = ("rgb", "nir", "overlay", "preview")
+# Those made from the colour picture; with infrared, those that need light, clothes and shadow rays.
+_COLORED: Final = ("rgb", "overlay", "preview")
+_PAINTED: Final = (*_COLORED, "nir")
+# Masks and normals do not pass through a sensor.
+_EXACT: Final = ("silhouette", "instances", "parts", "normals")
 # Lossless films of numbers; the others are lossy films for eyes and networks.
-_CODINGS: Final[dict[str, Coding]] = {
-    "depth": DEPTH,
-    "silhouette": GRAY,
-    "instances": GRAY,
-    "parts": GRAY,
-    "normals": RGB,
-}
-# Share of the time between two pictures during which the shutter is open: half, as film cameras have it.
-_SHUTTER: Final = 0.5
+_CODINGS: Final[dict[str, Coding]] = {"depth": DEPTH, "normals": RGB} | dict.fromkeys(_EXACT[:3], GRAY)
 
 
 @dataclass(frozen=True)
@@ -50,14 +48,12 @@ class FilmSettings:
     Attributes:
         modalities: what is written, out of `MODALITIES`.
         fps: pictures per second, 1 to 30; 15 is usual for ward cameras, and enough for the fastest fall.
-        blur: moments averaged in one picture, for motion blur; 1 is none.
-        crf: coarseness of lossy films, 0 to 51; 23 is x264's own choice.
+        sensor: noise, gain, blur and compression of the camera; without it pictures are exact.
     """
 
     modalities: tuple[str, ...] = ("rgb", "depth", "nir", "silhouette", "keypoints")
     fps: float | int = 15
-    blur: int = 1
-    crf: int = 23
+    sensor: Sensor = field(default_factory=Sensor)
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.modalities if name not in MODALITIES]
@@ -68,10 +64,6 @@ class FilmSettings:
             )
         if not 1 <= self.fps <= 30:
             raise UserError(f"Expected 1 to 30 pictures per second, but got {self.fps}. 15 is usual.")
-        if not 1 <= self.blur <= 16:
-            raise UserError(f"Expected 1 to 16 moments for motion blur, but got {self.blur}. 4 is usual, 1 is none.")
-        if not 0 <= self.crf <= 51:
-            raise UserError(f"Expected a crf from 0 to 51, but got {self.crf}. 23 is usual; larger is coarser.")
 
 
 def film_times(seconds: float, fps: float | int) -> Float[np.ndarray, "frame"]:
@@ -109,110 +101,112 @@ def film(
             f"Expected a picture of at least 16x16 pixels, but got {camera.width}x{camera.height}. "
             "Ask for a larger one."
         )
-    clip, modalities = stage.clip, settings.modalities
+    clip = stage.clip
     times = film_times(clip.seconds, settings.fps)
-    view = RoomView.cast(stage.mesh, camera)
-    painter = stage.painter(view) if any(name in modalities for name in _PAINTED) else None
     labels = LabelWriter(clip, times, camera, stage.models)
+    shoot = _Shoot(stage, camera, settings, labels, seed)
     with atomic_folder(folder) as part:
         with ExitStack() as open_files:
-            writers = {
-                name: open_files.enter_context(
-                    open_video(part / file, settings.fps, _width(name, camera), camera.height, _coding(name, settings))
-                )
-                for name, file in MODALITY_FILES.items()
-                if name in modalities and name != "keypoints"
-            }
+            writers = {name: open_files.enter_context(shoot.open(name, part)) for name in shoot.films}
             for index, time_s in enumerate(times.tolist()):
-                _film_one(stage, view, painter, settings, time_s, index, labels, writers)
+                for name, picture in shoot.pictures(index, time_s).items():
+                    writers[name].write(picture)
                 if progress is not None:
                     progress()
         save_labels(labels.labels, part)
-        if "keypoints" in modalities:
+        if "keypoints" in settings.modalities:
             write_film_keypoints(part / MODALITY_FILES["keypoints"], folder.name, labels, camera)
-        clip = dataclasses.replace(clip, cameras=[camera.to_dict()], scene=SCENE_NAME)
-        save_clip(clip, part)
+        save_clip(dataclasses.replace(clip, cameras=[camera.to_dict()], scene=SCENE_NAME), part)
         save_scene(stage.scene, part / SCENE_NAME, meshes=stage.folder)
         save_card(_card(stage, camera, settings, labels, folder.name, seed, asked), part)
     return folder
 
 
-def _coding(name: str, settings: FilmSettings) -> Coding:
-    return _CODINGS[name] if name in _CODINGS else h264(crf=settings.crf)
+class _Shoot:
+    """One camera at work: everything that is made once for a film, and its pictures one by one."""
 
+    def __init__(self, stage: FilmSet, camera: Camera, settings: FilmSettings, labels: LabelWriter, seed: int) -> None:
+        self._stage, self._settings, self._labels = stage, settings, labels
+        self.films = [name for name in settings.modalities if name != "keypoints"]
+        self._view = RoomView.cast(stage.mesh, camera)
+        painted = any(name in _PAINTED for name in self.films)
+        self._painter = stage.painter(self._view) if painted else None
+        self._chip = build_chip(settings.sensor, camera, seed=seed)
+        # Automatic gain, taken from the first picture and kept.
+        self._gains: dict[str, float] = {}
 
-def _width(name: str, camera: Camera) -> int:
-    return row_width(3, camera.width) if name == "preview" else camera.width
+    def open(self, name: str, folder: Path) -> AbstractContextManager[FrameWriter]:
+        """A writer of one modality's film."""
+        camera = self._view.camera
+        width = row_width(3, camera.width) if name == "preview" else camera.width
+        coding = _CODINGS[name] if name in _CODINGS else h264(crf=self._settings.sensor.crf)
+        return open_video(folder / MODALITY_FILES[name], self._settings.fps, width, camera.height, coding)
 
+    def pictures(self, index: int, time_s: float) -> dict[str, np.ndarray]:
+        """Picture `index` in every modality; its labels go to the label writer."""
+        people = self._stage.people.at(time_s)
+        drawn = draw_buffer(self._view, people, shadows=self._painter is not None)
+        buffer, films = drawn.buffer, self.films
+        self._labels.add(index, buffer, drawn.full_pixels, people)
+        made: dict[str, np.ndarray] = {
+            name: numbers(name, buffer, self._view.camera) for name in films if name in _EXACT
+        }
+        if "depth" in films or "preview" in films:
+            made["depth"] = self._chip.depth(buffer.depth, buffer.normal, index)
+        if self._painter is not None:
+            made |= self._painted(self._painter, index, time_s, drawn, people, made)
+        return {name: made[name] for name in films}
 
-def _depth_range(view: RoomView) -> tuple[float, float]:
-    """Nearest and farthest depth of the empty room but for its extremes: one range for all pictures of a film."""
-    low, high = np.percentile(view.buffer.depth[np.isfinite(view.buffer.depth)], [1, 99])
-    return float(low) * 0.8, float(high)
+    def _painted(
+        self,
+        painter: Painter,
+        index: int,
+        time_s: float,
+        drawn: Drawn,
+        people: PeopleFrame,
+        made: dict[str, np.ndarray],
+    ) -> dict[str, np.ndarray]:
+        exposed = [(drawn, people)]
+        if self._settings.sensor.blur > 1:
+            then = [self._stage.people.at(time) for time in moments(time_s, self._settings.fps, self._settings.sensor)]
+            exposed = [(draw_buffer(self._view, frame), frame) for frame in then]
+        if "nir" in self.films:
+            light = average([painter.infrared(*moment) for moment in exposed])
+            gain = self._gains.setdefault("nir", auto_gain(light, self._settings.sensor.infrared))
+            made["nir"] = np.repeat(self._chip.infrared(light, index, gain=gain)[..., None], 3, axis=2)
+        if any(name in self.films for name in _COLORED):
+            light = average([painter.rgb(*moment) for moment in exposed])
+            gain = self._gains.setdefault("rgb", auto_gain(light, self._settings.sensor.color))
+            made["rgb"] = self._chip.color(light, index, gain=gain)
+        if "overlay" in self.films or "preview" in self.films:
+            words = labelled(self._labels.labels, self._stage.clip.persons, index)
+            made["overlay"] = draw_labels(made["rgb"], words, time_s)
+        if "preview" in self.films:
+            colors = depth_picture(made["depth"] / 1000, *self._depth_range)
+            made["preview"] = side_by_side([made["rgb"], colors, made["overlay"]], ["RGB", "depth", "labels"])
+        return made
 
-
-def _film_one(
-    stage: FilmSet,
-    view: RoomView,
-    painter: Painter | None,
-    settings: FilmSettings,
-    time_s: float,
-    index: int,
-    labels: LabelWriter,
-    writers: dict[str, FrameWriter],
-) -> None:
-    people = stage.people.at(time_s)
-    drawn = draw_buffer(view, people, shadows=painter is not None)
-    labels.add(index, drawn.buffer, drawn.full_pixels, people)
-    for name, writer in writers.items():
-        if name not in _PAINTED:
-            writer.write(numbers(name, drawn.buffer, view.camera))
-    if painter is None:
-        return
-    moments = [(drawn, people)]
-    for offset in _shutter_offsets(settings):
-        then = stage.people.at(time_s + offset)
-        moments.append((draw_buffer(view, then), then))
-    if any(name in writers for name in ("rgb", "overlay", "preview")):
-        picture = _bytes(np.mean([painter.rgb(*moment) for moment in moments], axis=0))
-        marked = draw_labels(picture, labelled(labels.labels, stage.clip.persons, index), time_s)
-        if "rgb" in writers:
-            writers["rgb"].write(picture)
-        if "overlay" in writers:
-            writers["overlay"].write(marked)
-        if "preview" in writers:
-            colored = depth_picture(drawn.buffer.depth, *_depth_range(view))
-            writers["preview"].write(side_by_side([picture, colored, marked], ["RGB", "depth", "labels"]))
-    if "nir" in writers:
-        gray = np.mean([painter.infrared(*moment) for moment in moments], axis=0)
-        writers["nir"].write(np.repeat(_bytes(gray)[..., None], 3, axis=2))
-
-
-def _shutter_offsets(settings: FilmSettings) -> list[float]:
-    """Seconds from a picture's own moment to the others at which the open shutter sees."""
-    steps = (np.arange(settings.blur) - (settings.blur - 1) / 2) / settings.blur
-    middle = int(np.argmin(np.abs(steps)))
-    return (np.delete(steps, middle) * _SHUTTER / settings.fps).tolist()
+    @cached_property
+    def _depth_range(self) -> tuple[float, float]:
+        """Nearest and farthest depth of the empty room but for its extremes: one range for all pictures of a film."""
+        depth = self._view.buffer.depth
+        low, high = np.percentile(depth[np.isfinite(depth)], [1, 99])
+        # People may come nearer than the room.
+        return 0.8 * float(low), float(high)
 
 
 def numbers(name: str, buffer: GBuffer, camera: Camera) -> np.ndarray:
-    """One picture of a lossless modality as it is stored; see `carescene.clips.rendered` for what the numbers mean."""
+    """One picture of an exact modality as it is stored; see `carescene.clips.rendered` for what the numbers mean."""
     person = buffer.instance >= PERSON_BASE
-    if name == "depth":
-        return depth_to_millimetres(buffer.depth)
     if name == "silhouette":
         return np.where(person, 255, 0).astype(np.uint8)
     if name == "instances":
         return np.where(person, buffer.instance - PERSON_BASE + 1, 0).astype(np.uint8)
     if name == "parts":
         return np.where(person, buffer.part, 0).astype(np.uint8)
-    assert name == "normals", "every lossless modality is handled above"
+    assert name == "normals", "every exact modality is handled above"
     seen = np.round((buffer.normal @ camera.rotation.T + 1) / 2 * 255)
     return np.where((buffer.instance != NOTHING)[..., None], seen, 0).astype(np.uint8)
-
-
-def _bytes(linear: Float[np.ndarray, "height width *channel"]) -> UInt8[np.ndarray, "height width *channel"]:
-    return np.round(255 * to_srgb(linear)).astype(np.uint8)
 
 
 def _card(
@@ -237,7 +231,7 @@ def _card(
         fps=float(settings.fps),
         frames=frames,
         light=stage.light,
-        sensor={"blur": settings.blur, "crf": settings.crf},
+        sensor=settings.sensor.to_dict(),
         modalities={key: MODALITY_FILES[key] for key in settings.modalities},
         persons=clip.persons,
         events=film_events(clip, frames / settings.fps),

@@ -1,5 +1,6 @@
 """Film clips in rooms, with labels: `lightning render CLIPS --scene S --camera C --modalities M --out DIR`."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -50,9 +51,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--light", type=str, default="day", help="day, dim, night, or sample (one per clip)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed, clips and options: the same films")
     parser.add_argument("--views", type=int, default=1, help="cameras per preset and clip")
-    parser.add_argument("--blur", type=int, default=1, help="moments averaged in each picture; 1 is no motion blur")
     parser.add_argument(
-        "--crf", type=int, default=23, help="coarseness of mp4 files, 0 to 51; ward recorders: 28 to 35"
+        "--sensor", type=str, default="clean", help="clean, cctv, cheap_ip, depth_tof or depth_structured"
+    )
+    parser.add_argument(
+        "--blur", type=int | None, default=None, help="moments averaged in each picture (default: the sensor's)"
+    )
+    parser.add_argument(
+        "--crf", type=int | None, default=None, help="coarseness of mp4, 0 to 51 (default: the sensor's)"
     )
     parser.add_argument("--workers", type=int | None, default=None, help="processes (default: one per core)")
     parser.add_argument("--shard", type=str | None, default=None, help="I/N: this machine's share of the clips")
@@ -106,8 +112,11 @@ def _production(args: Namespace, width: int, height: int) -> "Production":
     from carescene.rendering.film import FilmSettings
     from carescene.rendering.lights import LIGHTS
     from carescene.rendering.production import SAMPLED, Production
+    from carescene.rendering.sensors import sensor_named
 
-    settings = FilmSettings(tuple(dict.fromkeys(_words(args.modalities))), args.fps, args.blur, args.crf)
+    chosen = {name: getattr(args, name) for name in ("blur", "crf") if getattr(args, name) is not None}
+    sensor = dataclasses.replace(sensor_named(args.sensor), **chosen)
+    settings = FilmSettings(tuple(dict.fromkeys(_words(args.modalities))), args.fps, sensor)
     if args.light not in (*LIGHTS, SAMPLED):
         raise UserError(f"Expected --light out of {', '.join(LIGHTS)}, {SAMPLED}, but got '{args.light}'.")
     room = _room(args.scene)
@@ -189,8 +198,6 @@ def _words(text: str) -> list[str]:
 
 
 def _render(clips: list[Path], production: "Production", workers: int) -> str:
-    import dataclasses
-
     from carescene.jobs import run_jobs
     from carescene.rendering.production import items_of, left_to_do, produce
 
