@@ -66,6 +66,14 @@ def rectangle_distance(points: Float[np.ndarray, "point 2"], part: Footprint) ->
     return np.linalg.norm(np.maximum(local, 0), axis=-1) + np.minimum(local.max(axis=-1), 0)
 
 
+def rectangle_points(part: Footprint, step_m: float) -> Float[np.ndarray, "point 2"]:
+    """Points that cover a footprint, its edges included, at most `step_m` metres apart along its sides."""
+    xs = np.linspace(-part.half_x, part.half_x, int(2 * part.half_x / step_m) + 2)
+    ys = np.linspace(-part.half_y, part.half_y, int(2 * part.half_y / step_m) + 2)
+    grid = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
+    return np.array([part.x, part.y]) + grid @ part.axes
+
+
 def wall_distance(
     points: Float[np.ndarray, "point 2"], polygon: list[tuple[float, float]]
 ) -> Float[np.ndarray, "point"]:

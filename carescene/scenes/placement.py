@@ -7,6 +7,7 @@ are in the way are taken out of the room.
 
 import dataclasses
 import math
+import zlib
 from collections.abc import Iterator
 from typing import Final
 
@@ -20,10 +21,10 @@ from carescene.errors import UserError
 from carescene.humans.rotations import matrix_to_rotvec, rotvec_to_matrix
 from carescene.humans.skeleton import JOINT, NUM_JOINTS
 from carescene.scenes.carriers import as_bed, bed_places, seat_places
-from carescene.scenes.footprint import footprint, overlap, wall_distance, within_walls
+from carescene.scenes.footprint import footprint, rectangle_distance, rectangle_points, wall_distance
 from carescene.scenes.free_places import FreePlaces, thinned, turned
 from carescene.scenes.geometry import SceneGeometry
-from carescene.scenes.layout import swing_of
+from carescene.scenes.rearranging import apart, cleared, replaced, restored, slid
 from carescene.scenes.resting import Resting, clip_joints, find_resting
 from carescene.scenes.scene import Scene, SceneObject
 from carescene.scenes.scene_files import scene_to_dict
@@ -32,10 +33,8 @@ _TRUNK: Final = tuple(JOINT[name] for name in ("pelvis", "spine1", "spine2", "sp
 _TRUNK_M: Final = 0.15  # from the spine to the skin of a large belly
 _LIMB_M: Final = 0.08  # from any other joint to the skin; hands and feet a little beyond their joints
 _SINK_M: Final = 0.08  # how far a joint may lie inside what carries the person: mattresses and thighs give way
+_UPRIGHT: Final = (OMNIFALL_ID["walk"], OMNIFALL_ID["standing"])
 _TURNS: Final = 36
-_MOVABLE: Final = ("chair", "recliner", "wheelchair", "walker", "iv_pole", "overbed_table")
-_BEDSIDE_CABINET_M: Final = 1.2  # higher ones are wardrobes and stay
-_OPEN_CURTAIN: Final = 0.15
 # Beds are on castors: along their wall they go this far, nearest first.
 _SLIDES_M: Final = (0.0, 0.3, -0.3, 0.6, -0.6, 0.9, -0.9, 1.2, -1.2, 1.6, -1.6)
 
@@ -68,20 +67,23 @@ def place_clip(clip: Clip, scene: Scene, *, seed: int, clearance_m: float | int 
         clearance_m: free space between skin and things, metres.
 
     Returns:
-        the moved clip, whose `scene` holds the room and whose cameras are gone, and the room.
+        the moved clip, whose `scene` holds the room and whose cameras are gone, and the room; a room whose furniture
+        has changed is named after both.
 
     Raises:
         UserError: if there is no such place; names clip and room, the floor needed, and what to do.
     """
-    rng = np.random.default_rng((abs(seed), len(clip.id)))
+    rng = np.random.default_rng((abs(seed), zlib.crc32(clip.id.encode())))
     joints = clip_joints(clip)
     resting = find_resting(clip, joints)
-    for room, slides in ((scene, (0.0,)), (_cleared(scene), _SLIDES_M)):
+    for room, slides in ((scene, (0.0,)), (cleared(scene), _SLIDES_M)):
         found = _place(clip, joints, resting, room, slides, rng, float(clearance_m))
         if found is not None:
             move, furnished = found
             moved = moved_clip(clip, move)
-            furnished = _restored(furnished, scene, move.points(joints), float(clearance_m))
+            furnished = restored(furnished, scene, move.points(joints), _TRUNK_M + float(clearance_m))
+            if furnished.objects != scene.objects:
+                furnished = dataclasses.replace(furnished, id=f"{scene.id}.{clip.id}")
             moved.scene = scene_to_dict(furnished)
             return moved, furnished
     raise UserError(_no_place(clip, scene, joints, resting, float(clearance_m)))
@@ -110,20 +112,15 @@ def _place(
     rng: np.random.Generator,
     clearance: float,
 ) -> tuple[Move, Scene] | None:
-    beds = [rest for rest in resting if rest.kind != "seat"]
-    if beds:
-        for slide in slides:
-            found = _onto_bed(clip, joints, beds[0], resting, scene, slide, rng, clearance)
-            if found is not None:
-                return found
-        return None
+    if any(rest.kind != "seat" for rest in resting):
+        tries = (_onto_bed(clip, joints, resting, scene, slide, rng, clearance) for slide in slides)
+        return next((found for found in tries if found is not None), None)
     return _onto_floor(clip, joints, resting, scene, rng, clearance)
 
 
 def _onto_bed(
     clip: Clip,
     joints: np.ndarray,
-    rest: Resting,
     resting: list[Resting],
     scene: Scene,
     slide: float,
@@ -134,11 +131,13 @@ def _onto_bed(
 
     Beds are pushed sideways by `slide` metres first.
     """
-    others = [other for other in resting if other is not rest]
+    seats = [rest for rest in resting if rest.kind == "seat"]
+    lying = [rest for rest in resting if rest.kind != "seat"]
+    rest = lying[0]
     beds = scene.of_kind("bed")
     for number in rng.permutation(len(beds)):
-        bed = as_bed(_slid(beds[number], slide), rest, empty=_leaves(clip, rest))
-        if not _apart(_replaced(scene, bed.thing, last=True), 1):
+        bed = as_bed(slid(beds[number], slide), rest, empty=any(_leaves(clip, each) for each in lying))
+        if slide and not apart(replaced(scene, bed.thing, last=True), 1):
             continue
         lift = 0.0 if rest.grounded else bed.height - rest.height
         geometry = None
@@ -149,12 +148,17 @@ def _onto_bed(
             move = Move(yaw, (float(shift[0]), float(shift[1]), lift))
             if (wall_distance(turned(outline, yaw) + shift, scene.polygon) < _LIMB_M).any():
                 continue
-            furnished = _with_seats(_replaced(scene, bed.thing), others, move, rng)
+            # Two people in two beds would need two beds as far apart as recorded.
+            places = np.array([turned(each.at, yaw) + shift for each in lying])
+            if (rectangle_distance(places, footprint(bed.thing)) > 0).any():
+                continue
+            furnished = _with_seats(replaced(scene, bed.thing), seats, move, rng)
             if furnished is None:
                 continue
-            if geometry is None or others:
+            if geometry is None or seats:
                 geometry = SceneGeometry.of([furnished], dtype=torch.float64)
-            if _keeps_clear(clip, joints, move, furnished, geometry, {rest.person: bed.thing.id}, clearance):
+            carriers = {each.person: bed.thing.id for each in lying}
+            if _keeps_clear(clip, joints, move, furnished, geometry, carriers, clearance):
                 return move, furnished
     return None
 
@@ -168,8 +172,8 @@ def _onto_floor(
     everywhere = np.isin(np.arange(NUM_JOINTS), _TRUNK)
     flat = joints[clip.valid][..., :2]
     classes = [thinned(flat[:, everywhere].reshape(-1, 2)), thinned(flat[:, ~everywhere].reshape(-1, 2))]
-    ground = [corner for chair in chairs for corner in _ground_of(chair)]
-    classes.append(np.array(ground).reshape(-1, 2))
+    ground = [rectangle_points(footprint(chair), 0.05) for chair in chairs]
+    classes.append(np.concatenate([np.zeros((0, 2)), *ground]))
     places = FreePlaces.of(room, [_TRUNK_M + clearance, _LIMB_M + clearance, 0.02])
     for yaw in _turns(classes[0], scene, rng):
         moves = places.fitting_moves([turned(points, yaw) for points in classes])
@@ -178,7 +182,7 @@ def _onto_floor(
         for number in _preferred(moves, chairs, yaw, scene, rng):
             move = Move(yaw, (float(moves[number, 0]), float(moves[number, 1]), 0.0))
             furnished = dataclasses.replace(room, objects=room.objects + [_carried(chair, move) for chair in chairs])
-            if _apart(furnished, len(chairs)):
+            if apart(furnished, len(chairs)):
                 return move, furnished
     return None
 
@@ -226,44 +230,7 @@ def _with_seats(scene: Scene, seats: list[Resting], move: Move, rng: np.random.G
     taken, chairs = seat_places(scene, seats, rng)
     left = [thing for thing in scene.objects if thing.id not in taken]
     furnished = dataclasses.replace(scene, objects=left + [_carried(chair, move) for chair in chairs])
-    return furnished if _apart(furnished, len(chairs)) else None
-
-
-def _apart(scene: Scene, newest: int) -> bool:
-    """Whether the last objects of a room stand inside it, overlap with nothing and leave doors free."""
-    parts = [footprint(thing) for thing in scene.objects]
-    doorways = [swing_of(door) for door in scene.of_kind("door")]
-    for number in range(len(parts) - newest, len(parts)):
-        if not within_walls(parts[number], scene.polygon, 0.01):
-            return False
-        thing = scene.objects[number]
-        if any(overlap(parts[number], doorway) for doorway in doorways):
-            return False
-        for place, other in enumerate(scene.objects):
-            over_bed = {thing.kind, other.kind} == {"bed", "overbed_table"}
-            if place != number and not over_bed and overlap(parts[number], parts[place]):
-                return False
-    return True
-
-
-def _replaced(scene: Scene, thing: SceneObject, last: bool = False) -> Scene:
-    """The room with another thing of the same name, at its place in the list or as the last one."""
-    if last:
-        return dataclasses.replace(scene, objects=[*(other for other in scene.objects if other.id != thing.id), thing])
-    objects = [thing if other.id == thing.id else other for other in scene.objects]
-    return dataclasses.replace(scene, objects=objects)
-
-
-def _slid(thing: SceneObject, distance: float) -> SceneObject:
-    x, y = footprint(thing).world(distance, 0.0)
-    return dataclasses.replace(thing, center=(x, y, thing.center[2]))
-
-
-def _ground_of(thing: SceneObject) -> list[tuple[float, float]]:
-    part = footprint(thing)
-    xs = np.linspace(-part.half_x, part.half_x, max(int(part.half_x / 0.05), 2))
-    ys = np.linspace(-part.half_y, part.half_y, max(int(part.half_y / 0.05), 2))
-    return [part.world(float(x), float(y)) for x in xs for y in ys]
+    return furnished if apart(furnished, len(chairs)) else None
 
 
 def _keeps_clear(
@@ -277,62 +244,28 @@ def _keeps_clear(
 ) -> bool:
     """Whether everybody keeps clear of all things, and is in what carries them no deeper than it gives way.
 
-    `carriers` names the bed that carries a person.
+    Args:
+        carriers: the bed that carries a person. Whoever helps that person may reach over the bed, but not into it.
     """
     flesh = np.full(NUM_JOINTS, _LIMB_M)
     flesh[list(_TRUNK)] = _TRUNK_M
-    upright = [OMNIFALL_ID["walk"], OMNIFALL_ID["standing"]]
+    beds = np.array([thing.id in carriers.values() for thing in scene.objects])
     for person in range(clip.num_persons):
+        mine = np.array([thing.id == carriers.get(person) for thing in scene.objects])
+        needed = np.where(beds, 0.0, (flesh + clearance)[:, None])
         frames = np.nonzero(clip.valid[person])[0]
         # Some frames first: most places fail there already.
         for chosen in (frames[::8], frames):
-            if (
-                wall_distance(move.points(joints[person, chosen]).reshape(-1, 3)[:, :2], scene.polygon) < _LIMB_M
-            ).any():
+            points = move.points(joints[person, chosen]).reshape(1, -1, 3)
+            if (wall_distance(points[0, :, :2], scene.polygon) < _LIMB_M).any():
                 return False
-            points = torch.from_numpy(move.points(joints[person, chosen]).reshape(1, -1, 3))
-            things = geometry.signed_distance(points, per="object")[0].numpy().reshape(len(chosen), NUM_JOINTS, -1)
-            needed = (flesh + clearance)[None, :, None]
-            mine = np.array([thing.id == carriers.get(person) for thing in scene.objects])
-            if (things[..., ~mine] < needed).any():
-                return False
-            standing = np.isin(clip.frame_label[person, chosen], upright)
-            if mine.any() and ((things[..., mine] < -_SINK_M).any() or (things[standing][..., mine] < 0.0).any()):
+            things = geometry.signed_distance(torch.from_numpy(points), per="object")[0].numpy()
+            things = things.reshape(len(chosen), NUM_JOINTS, -1)
+            upright = np.isin(clip.frame_label[person, chosen], _UPRIGHT)[:, None, None]
+            least = np.where(mine & ~upright, -_SINK_M, needed)
+            if (things < least).any():
                 return False
     return True
-
-
-def _cleared(scene: Scene) -> Scene:
-    """The room without what can be pushed aside, and with open curtains."""
-    objects = []
-    for thing in scene.objects:
-        if thing.kind == "curtain":
-            drawn = min(float(thing.params.get("drawn", 1.0)), _OPEN_CURTAIN)
-            thing = dataclasses.replace(thing, params={**thing.params, "drawn": drawn})
-        if not _movable(thing):
-            objects.append(thing)
-    return dataclasses.replace(scene, objects=objects)
-
-
-def _movable(thing: SceneObject) -> bool:
-    return thing.kind in _MOVABLE or (thing.kind == "cabinet" and thing.size[2] < _BEDSIDE_CABINET_M)
-
-
-def _restored(furnished: Scene, before: Scene, joints: np.ndarray, clearance: float) -> Scene:
-    """The room with as much as possible of what was moved out of the way back where it was."""
-    changed = {thing.id: thing for thing in furnished.objects}
-    points = torch.from_numpy(joints[np.isfinite(joints).all(axis=-1)].reshape(1, -1, 3))
-    geometry = SceneGeometry.of([before], dtype=torch.float64)
-    distance = geometry.signed_distance(points, per="object")[0].amin(dim=0).numpy()
-    for thing, nearest in zip(before.objects, distance, strict=True):
-        if nearest < _TRUNK_M + clearance:
-            continue
-        if thing.kind == "curtain" and thing.id in changed:
-            furnished = _replaced(furnished, thing)
-        elif _movable(thing) and thing.id not in changed:
-            back = dataclasses.replace(furnished, objects=[*furnished.objects, thing])
-            furnished = back if _apart(back, 1) else furnished
-    return furnished
 
 
 def _no_place(clip: Clip, scene: Scene, joints: np.ndarray, resting: list[Resting], clearance: float) -> str:
