@@ -1,12 +1,15 @@
 """Rays through Open3D, without copies where they can be avoided."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float, Int, Int32
 
 from carescene.rendering.floor import to_open3d
+
+# Cosine to the ray up to which a normal that points away is taken for a rounded outline (20 degrees past it).
+_BENT: Final = 0.35
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,20 @@ def blend(
 
 
 def facing_eye(normals: Float[np.ndarray, "hit 3"], rays: Float[np.ndarray, "hit 3"]) -> Float[np.ndarray, "hit 3"]:
-    """Unit normals turned to the side the ray came from."""
+    """Unit normals turned to the side the ray came from.
+
+    Near an outline a blended normal may point a little away although the triangle faces the eye: such a normal is bent
+    until it stands across the ray. One that points clearly away belongs to the back of a sheet and is turned round.
+    """
     length = np.sqrt(np.einsum("hc,hc->h", normals, normals))
-    away = np.einsum("hc,hc->h", normals, rays) > 0
-    return normals * np.where(away, -1.0, 1.0)[:, None].astype(np.float32) / np.maximum(length, 1e-12)[:, None]
+    unit = normals / np.maximum(length, 1e-12)[:, None]
+    along = np.einsum("hc,hc->h", unit, rays) / np.sqrt(np.einsum("hc,hc->h", rays, rays))
+    behind = along > _BENT
+    unit[behind] *= -1
+    slight = np.flatnonzero((along > 0) & ~behind)
+    if len(slight):
+        ray = rays[slight] / np.linalg.norm(rays[slight], axis=1, keepdims=True)
+        # A trace towards the eye, so that rounding does not put it on the far side again.
+        across = unit[slight] - (along[slight, None] + 1e-3) * ray
+        unit[slight] = across / np.linalg.norm(across, axis=1, keepdims=True)
+    return unit.astype(normals.dtype)
