@@ -12,7 +12,7 @@ _BEAM: Final = float(np.deg2rad(42.0))
 # Nearer than this (metres) the lamp is not a point any more.
 _NEAR: Final = 0.35
 # Share of the light to the eye that also reaches an infrared camera: daylight has much, white LED lamps little.
-_ROOM_SHARE: Final = {"day": 0.5, "dim": 0.12, "night": 0.12}
+_ROOM_SHARE: Final = {"day": 0.35, "dim": 0.12, "night": 0.12}
 # Light that comes back from pale walls, as a share of the lamp's light in the middle of the picture.
 _BOUNCE: Final = 0.10
 # The lamp stands beside the lens, so a glossy surface that faces both sends it straight back.

@@ -12,21 +12,25 @@ from jaxtyping import Bool, Float
 
 from carescene.errors import UserError
 from carescene.scenes.room_mesh import ceiling_lamps
-from carescene.scenes.scene import Scene, SceneObject, object_to_world
+from carescene.scenes.scene import Scene, SceneObject, area, object_to_world
 
 LIGHTS: Final = ("day", "dim", "night")
 
 # All brightness is relative: a bright sky seen through a window pane is 1. The sun outside gives about 15 times the
-# light of such a sky; a third of that is kept, because a video camera's highlights are compressed anyway.
+# light of such a sky; a tenth of that is kept, as through thin clouds, for a video camera would show white only.
 _SKY: Final = np.array([0.86, 0.95, 1.06])
 _GROUND: Final = np.array([0.22, 0.23, 0.19])
-_SUN: Final = np.array([4.6, 4.1, 3.4])
+_SUN: Final = np.array([1.8, 1.6, 1.3])
 _COOL_WHITE: Final = np.array([1.02, 1.0, 0.92])
 _WARM_WHITE: Final = np.array([1.15, 0.93, 0.62])
 _DUSK: Final = np.array([0.020, 0.026, 0.040])
 _MOON: Final = np.array([0.011, 0.014, 0.020])
-# Share of a window's width and height that is glass.
-_GLASS: Final = 0.9
+# Width of a window's frame, metres.
+_FRAME: Final = 0.05
+# Share of daylight that a roller blind lets through, spread to all sides.
+_BLIND: Final = 0.14
+# With less glass than this share of the floor the lamps are on by day too.
+_LIT_BY_DAY: Final = 0.06
 # Patches stand this far in front of the wall (metres), so that frames do not hide them.
 _OFF_WALL: Final = 0.03
 # Closer than this (metres) a patch is not treated as a point any more; it keeps lamps near walls from glaring.
@@ -55,8 +59,8 @@ class RoomLight:
         sun_direction: towards the sun; `sun`: its irradiance on a surface that faces it, zero where it does not shine.
         windows: panes through which the sun may come.
         ceiling: height of the ceiling, metres.
-        window_glow, panel_glow, bed_glow: radiance of panes, of ceiling lamps and of lamps by the beds as the camera
-            sees them.
+        window_glow, blind_glow, panel_glow, bed_glow: radiance of panes, of blinds before them, of ceiling lamps and of
+            lamps by the beds as the camera sees them.
         brightness: mean brightness a camera aims at in this light, linear, 1 = white.
     """
 
@@ -72,6 +76,7 @@ class RoomLight:
     windows: tuple[Pane, ...]
     ceiling: float
     window_glow: Float[np.ndarray, "3"]
+    blind_glow: Float[np.ndarray, "3"]
     panel_glow: Float[np.ndarray, "3"]
     bed_glow: Float[np.ndarray, "3"]
     brightness: float
@@ -85,14 +90,17 @@ def light_room(scene: Scene, light: str, seed: int) -> RoomLight:
     if light not in LIGHTS:
         raise UserError(f"Expected a light out of {', '.join(LIGHTS)}, but got '{light}'. Choose one of these.")
     rng = np.random.default_rng([seed, LIGHTS.index(light), 7])
-    windows = tuple(window_pane(thing) for thing in scene.of_kind("window"))
+    openings = [window_panes(thing) for thing in scene.of_kind("window")]
+    windows = tuple(glass for glass, _ in openings)
+    blinds = [blind for _, blind in openings if blind is not None]
     panels = ceiling_panels(scene)
     sky, ground, sun = np.zeros(3), np.zeros(3), np.zeros(3)
     panel, beds, faint = np.zeros(3), np.zeros(3), np.zeros(3)
     if light == "day":
         sky, ground = _SKY, _GROUND
         # Wards keep some lamps on by day; rooms without a window need all of them.
-        panel = (2.4 if not windows else rng.choice([0.0, 0.5, 0.9])) * _COOL_WHITE
+        gloomy = _glass_area(windows) < _LIT_BY_DAY * abs(area(scene.polygon))
+        panel = (2.4 if not windows else 1.2 if gloomy else rng.choice([0.0, 0.5, 0.9])) * _COOL_WHITE
         sun = _SUN * (rng.random() < 0.7)
         brightness = float(rng.uniform(0.30, 0.36))
     elif light == "dim":
@@ -109,6 +117,7 @@ def light_room(scene: Scene, light: str, seed: int) -> RoomLight:
     if sky.any():
         rows, columns = (4, 4) if len(windows) == 1 else (3, 3) if len(windows) == 2 else (2, 3)
         patches += [patch for pane in windows for patch in _patches(pane, columns, rows, sky, ground)]
+        patches += [patch for pane in blinds for patch in _patches(pane, 1, 1, _BLIND * sky, _BLIND * sky)]
     if panel.any():
         count = 2 if len(panels) <= 4 else 1
         patches += [patch for pane in panels for patch in _patches(pane, count, count, panel, panel)]
@@ -125,19 +134,31 @@ def light_room(scene: Scene, light: str, seed: int) -> RoomLight:
         windows=windows,
         ceiling=float(scene.height),
         window_glow=sky,
+        blind_glow=_BLIND * sky,
         panel_glow=panel,
         bed_glow=20 * beds,
         brightness=brightness,
     )
 
 
-def window_pane(thing: SceneObject) -> Pane:
-    """The glass of a window on its room side, or a door's opening."""
-    wide, deep, high = thing.size
-    center = np.array(object_to_world(thing, (0.0, deep / 2 + _OFF_WALL, 0.0)))
+def window_panes(thing: SceneObject) -> tuple[Pane, Pane | None]:
+    """The open glass of a window and its roller blind as far as it is down, just before the room side of its box."""
+    high = thing.size[2]
+    low, top = 2 * _FRAME - high / 2, high / 2 - _FRAME
+    blind = float(thing.params.get("blind", 0.0))
+    edge = top - blind * (top - low)
+    glass = _pane(thing, low, max(edge, low + 0.02))
+    return glass, _pane(thing, edge, top) if top - edge > 0.02 else None
+
+
+def _pane(thing: SceneObject, low: float, high: float) -> Pane:
+    """A strip of an object's front between two heights over its middle, metres."""
+    wide, deep, _ = thing.size
+    center = np.array(object_to_world(thing, (0.0, deep / 2 + _OFF_WALL, (low + high) / 2)))
     across = np.array([np.cos(thing.yaw), np.sin(thing.yaw), 0.0])
     inward = np.array([-across[1], across[0], 0.0])
-    return Pane(center, across * wide / 2 * _GLASS, np.array([0.0, 0.0, high / 2 * _GLASS]), inward)
+    half = max(wide / 2 - _FRAME, 0.3 * wide)
+    return Pane(center, across * half, np.array([0.0, 0.0, (high - low) / 2]), inward)
 
 
 def ceiling_panels(scene: Scene) -> tuple[Pane, ...]:
@@ -260,6 +281,10 @@ def _bulb(scene: Scene, place: tuple[float, float, float], strength: np.ndarray)
     return spot, np.zeros(3), np.array([half, 0, 0]), np.array([0, 0, half]), strength, strength
 
 
+def _glass_area(panes: tuple[Pane, ...]) -> float:
+    return sum(4 * float(np.linalg.norm(pane.across) * np.linalg.norm(pane.up)) for pane in panes)
+
+
 def bed_lamps(scene: Scene) -> list[tuple[float, float, float]]:
     """Where lamps for single beds shine from, metres: in front of reading lamps and of the units over the beds, or over
     the beds' head ends in rooms that have neither."""
@@ -277,7 +302,9 @@ def _night_lights(scene: Scene, strength: np.ndarray) -> list[tuple[np.ndarray, 
     for door in doors:
         beside = object_to_world(door, (0.5 * door.size[0] + 0.2, 0.5 * door.size[1] + 0.1, 0.35 - door.center[2]))
         patches.append(_bulb(scene, beside, strength))
-        patches += _patches(window_pane(door), 2, 2, 0.35 * strength, 0.35 * strength)
+        patches += _patches(
+            _pane(door, -0.5 * door.size[2], 0.5 * door.size[2]), 2, 2, 0.35 * strength, 0.35 * strength
+        )
     if not patches:
         middle = np.array(scene.polygon).mean(axis=0)
         patches.append(_bulb(scene, (float(middle[0]), float(middle[1]), 0.35), strength))

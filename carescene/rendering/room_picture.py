@@ -285,9 +285,9 @@ def _seen(
         palette.albedo[material], point, normal, material, wide / np.sqrt(slant), palette.names, palette.floor
     )
     matt = albedo * (1 - np.where(palette.metal[material], palette.gloss[material], 0))[:, None]
-    seen = np.maximum(
-        lambert(matt, here[:, :3]) + here[:, 3:6], _glow(point, way / length[:, None], material, palette, light)
-    )
+    glow = _glow(point, way / length[:, None], material, palette, light)
+    # What shines hides what it reflects, but for a lamp that is off or a blind in the room's light.
+    seen = np.maximum(lambert(matt, here[:, :3]) + here[:, 3:6], glow)
     pattern = np.clip(albedo[:, 1] / np.maximum(palette.albedo[material, 1], 1e-3), 0.5, 1.5)
     infrared = lambert(palette.infrared[material] * pattern, here[:, 6])
     return seen, infrared + hot_spot(point, normal, palette.gloss[material], eye)
@@ -303,6 +303,7 @@ def _glow(
     sky = np.clip(0.5 + slope / 0.16, 0, 1)[:, None]
     far = np.array([0.20, 0.24, 0.17])
     glow[glass] = light.window_glow * (far + sky * (1 - far))
+    glow[palette.is_one_of(material, "blind")] = light.blind_glow
     lamp = np.flatnonzero(palette.is_one_of(material, "lamp"))
     overhead = points[lamp, 2] > light.ceiling - 0.10
     glow[lamp] = np.where(overhead[:, None], light.panel_glow, light.bed_glow)

@@ -13,9 +13,8 @@ _LUMINANCE: Final = np.array([0.2126, 0.7152, 0.0722], np.float32)
 _KNEE: Final = 0.55
 # A camera's white balance takes away this power of the light's colour; some warmth of lamps is left.
 _BALANCE: Final = 0.7
-# Gain stays within this factor of the one that shows the whole room at its brightness, so that a camera that looks at a
-# dark corner does not make day of it.
-_GAIN_RANGE: Final = 1.6
+# Highlights count up to this multiple of the picture's usual brightness when a camera meters.
+_CUT: Final = 12.0
 
 
 def lambert(
@@ -53,13 +52,11 @@ def luminance(color: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch
     return color @ _LUMINANCE
 
 
-def exposure(
-    picture: Float[np.ndarray, "height width 3"], brightness: float, usual: float | None = None
-) -> Float[np.ndarray, "3"]:
+def exposure(picture: Float[np.ndarray, "height width 3"], brightness: float) -> Float[np.ndarray, "3"]:
     """Gains for red, green and blue that bring a picture to a mean brightness and take most of its colour cast away.
 
-    The brightness is the geometric mean, so that a window in view does not darken the room (Reinhard et al. 2002).
-    `usual` is the overall gain of the room as a whole; the picture's own gain stays near it.
+    Brightness is metered between the geometric mean (Reinhard et al. 2002), for which a window in view does not count,
+    and the mean with highlights cut off, which keeps sunlit floors from burning out.
     """
     seen = picture.reshape(-1, 3)
     bright = luminance(seen)
@@ -67,9 +64,7 @@ def exposure(
     if not len(seen):
         return np.ones(3, np.float32)
     key = float(np.exp(np.log(bright).mean()))
-    gain = brightness / key
-    if usual is not None:
-        gain = float(np.clip(gain, usual / _GAIN_RANGE, usual * _GAIN_RANGE))
+    gain = brightness / np.sqrt(key * np.minimum(bright, _CUT * key).mean())
     # Every pixel has the same vote, so that a bright window does not decide about the colour.
     cast = (seen / bright[:, None]).mean(axis=0)
     return (gain * cast ** (-_BALANCE)).astype(np.float32)
@@ -79,4 +74,4 @@ def tone(linear: Float[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch"]:
     """A camera's shoulder: unchanged up to 0.55, then bent smoothly towards 1, which it never passes."""
     over = np.maximum(linear - _KNEE, 0)
     room = 1 - _KNEE
-    return np.minimum(linear, _KNEE) + room * (1 - np.exp(-over / room))
+    return np.minimum(linear, _KNEE) + room * over / (over + room)
