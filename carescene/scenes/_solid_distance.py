@@ -98,7 +98,7 @@ class SolidBatch:
 
         def pick(distance: Tensor) -> Tensor:
             spread = distance.gather(2, flat.expand(-1, distance.shape[1], -1))
-            return spread.reshape(batch, -1, objects, depth).argmin(dim=-1)
+            return spread.reshape(batch, distance.shape[1], objects, depth).argmin(dim=-1)
 
         best = self._over_chunks(points, pick)[..., None]
         return self.slots[:, None].expand(-1, best.shape[1], -1, -1).gather(3, best)[..., 0]

@@ -144,11 +144,9 @@ class SceneGeometry:
             return distance
         rooms = []
         for row, at, room in zip(distance, points, self.meshes, strict=True):
-            columns = list(row.unbind(dim=-1))
-            for mesh, index in room:
-                if index != SHELL:
-                    columns[index] = mesh.signed_distance(at)
-            rooms.append(torch.stack(columns, dim=-1))
+            own = {index: mesh.signed_distance(at) for mesh, index in room if index != SHELL}
+            columns = [own.get(index, column) for index, column in enumerate(row.unbind(dim=-1))]
+            rooms.append(torch.stack(columns, dim=-1) if own else row)
         return torch.stack(rooms)
 
 
