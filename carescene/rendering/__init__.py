@@ -1,5 +1,6 @@
 """Pictures of clips: camera, one plain view of people on a floor, videos and contact sheets."""
 
+from carescene.rendering.blanket import Blanket, cover_beds, without_folded_blankets
 from carescene.rendering.camera import Camera, camera_from_dict, frame_motion, frame_points, look_at
 from carescene.rendering.camera_presets import CAMERA_PRESETS, check_camera, place_camera
 from carescene.rendering.contact_sheet import Strip, contact_sheet, write_contact_sheet
@@ -34,6 +35,7 @@ __all__ = [
     "LIGHTS",
     "ROLES",
     "SENSORS",
+    "Blanket",
     "Camera",
     "Chip",
     "Cloth",
@@ -57,6 +59,7 @@ __all__ = [
     "camera_from_dict",
     "check_camera",
     "contact_sheet",
+    "cover_beds",
     "depth_to_millimetres",
     "draw_buffer",
     "dress_clip",
@@ -76,6 +79,7 @@ __all__ = [
     "read_video",
     "render_clip",
     "sensor_named",
+    "without_folded_blankets",
     "write_contact_sheet",
     "write_depth_video",
     "write_gray_video",

@@ -116,8 +116,8 @@ class Sensor:
 
 
 # Structured light: sigma = 1.2 mm + 1.9 mm/m2 (z - 0.4 m)^2 (Nguyen, Izadi and Lovell 2012), here without the offset,
-# equal near 3 m; steps of 7 cm at 5 m, growing with the square of the depth (Khoshelham and Oude Elberink 2012). Time of
-# flight keeps its millimetres but mixes both sides of an edge. Light sensors: rounded values of small CMOS sensors;
+# equal near 3 m; steps of 7 cm at 5 m, growing with the square of the depth (Khoshelham and Oude Elberink 2012). Time
+# of flight keeps its millimetres but mixes both sides of an edge. Light sensors: rounded values of small CMOS sensors;
 # gain, softness and crf as ward recordings look, not measured on one.
 _STRUCTURED: Final = DepthSensor(
     noise_m=0.0012,
