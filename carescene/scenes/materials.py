@@ -53,5 +53,7 @@ MATERIALS: Final[dict[str, Material]] = {
     "lamp": Material((0.9, 0.9, 0.86), 0.9, glow=2.5),
     "paper": Material((0.75, 0.74, 0.72), 0.78),
     "pinboard": Material((0.36, 0.27, 0.18), 0.5),
+    # Leaves are much brighter in the near infrared than to the eye.
+    "leaf": Material((0.06, 0.16, 0.045), 0.55, gloss=0.15),
     "own": Material((0.50, 0.49, 0.47), 0.55),
 }

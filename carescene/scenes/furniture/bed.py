@@ -187,7 +187,7 @@ def _lying_surface(size: Size, values: BedParameters) -> list[Solid]:
         wide, long, high = _PILLOW
         middle = BACKREST_LENGTH - 0.04 - long / 2
         # Thin where its two sides are sewn together, plump inside the seam.
-        layers = ((1.0, 0.36, 0.025), (0.91, 0.86, 0.06))
+        layers = ((1.0, 0.50, 0.034), (0.95, 0.86, 0.058))
         pieces += [
             box(
                 back.at(0, middle, thick + _PILLOW_TOP - high * 0.43),

@@ -1,12 +1,16 @@
 """Partition walls, and small things that make a room a ward: what has no kind of its own is a kind of `other`."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+import numpy as np
+
 from carescene.scenes.furniture.builder import Builder, Size
 from carescene.scenes.furniture.parameters import choice
+from carescene.scenes.furniture.parts import as_point
 from carescene.scenes.solids import Solid, box, cylinder, rod
 
 
@@ -19,7 +23,7 @@ class NoParameters:
 class OtherParameters:
     """`look`: a plain box, or one of the things that hang and stand about in wards."""
 
-    look: str = choice("box", "bin", "bed_panel", "board", "screen", "dispenser", "lamp")
+    look: str = choice("box", "bin", "bed_panel", "board", "screen", "dispenser", "lamp", "plant")
 
 
 def _box(size: Size) -> list[Solid]:
@@ -113,6 +117,32 @@ def _lamp(size: Size) -> list[Solid]:
     ]
 
 
+def _plant(size: Size) -> list[Solid]:
+    """A pot plant: long leaves that lean out on all sides, two rings of them."""
+    pot, high, reach = min(0.26, size[0] * 0.6), size[2], min(size[0], size[1]) / 2 - 0.03
+    rim = min(0.28, 0.4 * high)
+    pieces = [
+        cylinder((0, 0, rim / 2), pot, rim, "white_plastic", radius=0.02),
+        cylinder((0, 0, rim - 0.002), pot - 0.03, 0.012, "steel_dark"),
+        rod((0, 0, rim), (0, 0, 0.75 * high), 0.03, "wood"),
+    ]
+    for leaf in range(14):
+        angle, upper = 2.4 * leaf, leaf / 13
+        foot = np.array([0.0, 0.0, rim + (0.72 * high - rim) * (0.25 + 0.75 * upper)])
+        out = reach * (1.0 - 0.45 * upper)
+        tip = np.array(
+            [out * math.cos(angle), out * math.sin(angle), min(foot[2] + 0.10 + 0.35 * upper * high * 0.5, high - 0.05)]
+        )
+        way = tip - foot
+        long = float(np.linalg.norm(way))
+        across = np.array([-math.sin(angle), math.cos(angle), 0.0])
+        turn = np.stack([way / long, across, np.cross(way / long, across)], axis=1)
+        middle = foot + 0.58 * way
+        pieces.append(box(as_point(middle), (0.84 * long, 0.11, 0.012), "leaf", radius=0.006, rotation=turn))
+        pieces.append(rod(as_point(foot), as_point(middle), 0.010, "leaf"))
+    return pieces
+
+
 # By look: the pieces, the natural size, and how high it hangs.
 _LOOKS: Final = MappingProxyType(
     {
@@ -122,6 +152,7 @@ _LOOKS: Final = MappingProxyType(
         "board": (_board, (1.20, 0.03, 0.80), 1.20),
         "screen": (_screen, (0.90, 0.10, 0.54), 1.60),
         "dispenser": (_dispenser, (0.10, 0.20, 0.30), 1.05),
+        "plant": (_plant, (0.70, 0.70, 1.10), 0.0),
         "lamp": (_lamp, (0.14, 0.40, 0.30), 1.45),
     }
 )
