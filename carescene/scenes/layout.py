@@ -54,6 +54,11 @@ class Wall:
             self.start[1] + along * self.direction[1] + off * self.inward[1],
         )
 
+    def along(self, thing: SceneObject) -> float:
+        """How many metres from the wall's start an object stands, measured along the wall."""
+        x, y = thing.center[0] - self.start[0], thing.center[1] - self.start[1]
+        return x * self.direction[0] + y * self.direction[1]
+
 
 def walls_of(polygon: Sequence[tuple[float, float]]) -> list[Wall]:
     """The walls of a counter-clockwise polygon; wall i starts at corner i."""

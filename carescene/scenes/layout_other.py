@@ -29,6 +29,7 @@ def bathroom(rng: np.random.Generator) -> Layout:
     basin = room.must_stand_against(room.make("basin"), room.walls, off=0.0)
     x, y = footprint(basin).world(0.0, basin.size[1] / 2 + 0.35)
     room.keep_free(Footprint(x, y, 0.35, 0.34, basin.yaw, 0.0, HEAD_ROOM_M))
+    room.somewhere_against(room.make("other", look="bin"), room.walls, off=0.03)
     if room.chance(0.4):
         room.somewhere_against(room.make("handrail", (0.6, None, None), style="grab"), others, off=0.0)
     if room.chance(0.35):
@@ -109,6 +110,9 @@ def corridor(rng: np.random.Generator) -> Layout:
     for wall in sides:
         _doors_and_rails(room, wall)
     _parked(room, sides, width)
+    for look, count in (("board", 1), ("dispenser", 2)):
+        for _ in range(count):
+            room.somewhere_against(room.make("other", look=look), sides, off=0.0)
     return room
 
 
@@ -174,6 +178,9 @@ def day_room(rng: np.random.Generator) -> Layout:
     for wall in room.walls[1:]:
         if wall.length > 2.2 and room.chance(0.7):
             room.add_window(wall, wall.length / 2, min(room.between(1.4, 2.6), wall.length - 0.6))
+    for look in ("screen", "board"):
+        if room.chance(0.6):
+            room.somewhere_against(room.make("other", look=look), room.walls, off=0.0)
     for _ in range(1 + int(width * length > 34) + int(width * length > 50)):
         _table_group(room)
     if not any(thing.kind == "table" for thing in room.objects):

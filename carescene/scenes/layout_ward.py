@@ -7,12 +7,12 @@ import numpy as np
 
 from carescene.scenes.footprint import Footprint, footprint, overlap
 from carescene.scenes.furniture import bed_surface
-from carescene.scenes.layout import HEAD_ROOM_M, Layout, NoRoomError, Wall
+from carescene.scenes.layout import HEAD_ROOM_M, Layout, NoRoomError, Wall, moved
 from carescene.scenes.scene import SceneObject
 
 # Where staff stand to help and a walker passes: a bed needs this much floor on at least one long side.
 BEDSIDE_M: Final = 0.9
-_WARDROBE: Final = (0.62, 0.58, 1.50)
+_WARDROBE: Final = (0.62, 0.58, 1.85)
 # Heads stand off the wall by the thickness of the wall guard behind them.
 _HEAD_GAP: Final = 0.05
 
@@ -40,6 +40,7 @@ def ward_single(rng: np.random.Generator) -> Layout:
     _bed_set(room, bed, wall, visitor=True)
     _basin(room, door)
     _wardrobe(room)
+    _television(room)
     if room.chance(0.15):
         _curtain_beside(room, bed, wall, side=1.0 if room.chance(0.5) else -1.0)
     _aids(room, at_most=2)
@@ -59,6 +60,7 @@ def ward_two_bed(rng: np.random.Generator) -> Layout:
     _basin(room, door)
     _wardrobe(room)
     _wardrobe(room)
+    _television(room)
     _aids(room, at_most=2)
     return room
 
@@ -74,9 +76,9 @@ def ward_four_bed(rng: np.random.Generator) -> Layout:
     for wall in sides:
         _row_of_beds(room, wall, 2)
     _basin(room, door)
-    for _ in range(4):
+    for _ in range(2):
         _wardrobe(room)
-    _aids(room, at_most=3)
+    _aids(room, at_most=2)
     return room
 
 
@@ -131,6 +133,7 @@ def _bed(room: Layout, wall: Wall, along: float) -> SceneObject:
         mattress_height_m=round(room.between(0.32, 0.8) if room.chance(0.5) else room.between(0.42, 0.6), 2),
         head_angle_deg=round(room.between(10.0, 60.0), 1) if raised else 0.0,
         rails=("none", "half", "full")[int(room.rng.choice(3, p=(0.3, 0.45, 0.25)))],
+        folded_blanket=room.chance(0.4),
     )
     return room.put(room.against(bed, wall, along, off=_HEAD_GAP))
 
@@ -159,8 +162,7 @@ def _curtain_between(room: Layout, wall: Wall, along: float, length: float) -> N
 def _curtain_beside(room: Layout, bed: SceneObject, wall: Wall, side: float) -> None:
     curtain = room.curtain(bed.size[1] + 0.2, room.between(0.1, 0.6))
     at = footprint(bed).world(side * (bed.size[0] / 2 + BEDSIDE_M + 0.2), 0.0)
-    along = (at[0] - wall.start[0]) * wall.direction[0] + (at[1] - wall.start[1]) * wall.direction[1]
-    placed = room.against(curtain, wall, along, off=0.03, turn=math.pi / 2)
+    placed = room.against(curtain, wall, wall.along(moved(curtain, *at, 0.0)), off=0.03, turn=math.pi / 2)
     room.try_put(placed)
 
 
@@ -171,6 +173,7 @@ def _curtain_at_foot(room: Layout, bed: SceneObject) -> None:
 
 def _bed_set(room: Layout, bed: SceneObject, wall: Wall, visitor: bool) -> None:
     """What belongs to a bed: cabinet by the head, overbed table, a seat, and free floor on one long side at least."""
+    room.try_put(room.against(room.make("other", look="bed_panel"), wall, wall.along(bed)), gap=0.0)
     side = 1.0 if room.chance(0.5) else -1.0
     reach = bed.size[0] / 2 + BEDSIDE_M / 2
     for access in (side, -side):
@@ -260,11 +263,29 @@ def _basin(room: Layout, door: SceneObject) -> None:
     room.put(choice)
     x, y = footprint(choice).world(0.0, choice.size[1] / 2 + 0.35)
     room.keep_free(Footprint(x, y, 0.35, 0.34, choice.yaw, 0.0, HEAD_ROOM_M))
+    wall = min(
+        room.walls, key=lambda each: math.dist(each.point(each.along(choice), choice.size[1] / 2), choice.center[:2])
+    )
+    for look, gap in (("dispenser", 0.12), ("bin", 0.08)):
+        thing = room.make("other", look=look)
+        for side in (-1, 1) if room.chance(0.5) else (1, -1):
+            along = wall.along(choice) + side * (choice.size[0] / 2 + thing.size[0] / 2 + gap)
+            if room.try_put(room.against(thing, wall, along, off=0.0 if look == "dispenser" else 0.03)):
+                break
 
 
 def _wardrobe(room: Layout) -> None:
-    if room.chance(0.75):
+    if room.chance(0.8):
         room.somewhere_against(room.make("cabinet", _WARDROBE), room.walls)
+
+
+def _television(room: Layout) -> None:
+    """High on a wall that a patient looks at."""
+    beds = [thing for thing in room.objects if thing.kind == "bed"]
+    if room.chance(0.5):
+        opposite = [wall for wall in room.walls if math.cos(wall.yaw - beds[0].yaw) < -0.9]
+        if opposite:
+            room.somewhere_against(room.make("other", look="screen"), opposite, off=0.0)
 
 
 def _aids(room: Layout, at_most: int) -> None:
