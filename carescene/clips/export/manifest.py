@@ -38,7 +38,7 @@ class Manifest:
         return self._same and name in self._old and path.is_file() and path.stat().st_mtime_ns >= modified
 
     def begin(self, names: Iterable[str]) -> None:
-        """Note the files to come, and take away those of the earlier export that are not among them.
+        """Note the files to come, and take away those of the earlier export that are not among them, and remains.
 
         Raises:
             UserError: if the folder cannot be written.
@@ -48,6 +48,10 @@ class Manifest:
         # run, this one being stopped, takes them for new ones.
         for name in self._old - (wanted if self._same else set()):
             (self.folder / name).unlink(missing_ok=True)
+        for place in {(self.folder / name).parent for name in wanted}:
+            # What a killed run was writing; `atomic_path` gives such names.
+            for path in place.glob(".*.part*"):
+                path.unlink(missing_ok=True)
         self._write(wanted)
 
     def finish(self, names: Iterable[str]) -> None:

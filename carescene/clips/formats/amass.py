@@ -1,5 +1,6 @@
 """AMASS npz files: SMPL, SMPL-H or SMPL-X pose parameters (Mahmood et al. 2019)."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -122,4 +123,7 @@ def write_amass(clip: Clip, person: int, path: Path, *, smpl_betas: bool = False
         "mocap_framerate": np.array(float(clip.fps)),
         _OWN_BETAS: clip.betas[person].astype(np.float64),
     }
-    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
+    # In memory first: an archive that a full disk cuts short complains once more when it is thrown away.
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_atomically(path, lambda file: file.write(content.getbuffer()))

@@ -297,6 +297,8 @@ def test_what_was_stopped_goes_on(rendered: Path, tmp_path: Path, monkeypatch: p
     videos = list((tmp_path / "out").rglob("*.mp4"))
     assert len(videos) == 7 and all(path.stat().st_size for path in videos)
     monkeypatch.undo()
+    # A killed process cannot even tidy up.
+    (videos[0].parent / ".half.4711.part.mp4").write_bytes(b"half")
     done = export(rendered, "kinetics", settings(tmp_path / "out"))
     assert (done.written, done.kept) == (23, 7)
     export(rendered, "kinetics", settings(tmp_path / "fresh"))
