@@ -17,7 +17,7 @@ from carescene.clips.rendered import MODALITY_FILES, SCENE_NAME, Card, label_nam
 from carescene.errors import UserError
 from carescene.files import atomic_folder
 from carescene.rendering.camera import Camera
-from carescene.rendering.draw import Drawn, draw_buffer
+from carescene.rendering.draw import Drawn
 from carescene.rendering.film_set import FilmSet
 from carescene.rendering.gbuffer import NOTHING, PERSON_BASE, GBuffer
 from carescene.rendering.keypoint_file import write_film_keypoints
@@ -144,8 +144,7 @@ class _Shoot:
 
     def pictures(self, index: int, time_s: float) -> dict[str, np.ndarray]:
         """Picture `index` in every modality; its labels go to the label writer."""
-        people = self._stage.people.at(time_s)
-        drawn = draw_buffer(self._view, people, shadows=self._painter is not None)
+        drawn, people = self._stage.draw(self._view, time_s, shadows=self._painter is not None)
         buffer, films = drawn.buffer, self.films
         self._labels.add(index, buffer, drawn.full_pixels, people)
         made: dict[str, np.ndarray] = {
@@ -168,8 +167,8 @@ class _Shoot:
     ) -> dict[str, np.ndarray]:
         exposed = [(drawn, people)]
         if self._settings.sensor.blur > 1:
-            then = [self._stage.people.at(time) for time in moments(time_s, self._settings.fps, self._settings.sensor)]
-            exposed = [(draw_buffer(self._view, frame), frame) for frame in then]
+            times = moments(time_s, self._settings.fps, self._settings.sensor).tolist()
+            exposed = [self._stage.draw(self._view, time, shadows=True) for time in times]
         if "nir" in self.films:
             light = average([painter.infrared(*moment) for moment in exposed])
             gain = self._gains.setdefault("nir", auto_gain(light, self._settings.sensor.infrared))

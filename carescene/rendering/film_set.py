@@ -6,9 +6,11 @@ from typing import Any
 
 from carescene.clips.clip import Clip
 from carescene.humans.body import Body
+from carescene.rendering.blanket import Blanket, cover_beds, without_folded_blankets
+from carescene.rendering.draw import Drawn, draw_buffer
 from carescene.rendering.keypoints import KeypointModel, keypoint_model
 from carescene.rendering.painter import Painter, measure_light
-from carescene.rendering.people import PosedPeople, pose_people
+from carescene.rendering.people import PeopleFrame, PosedPeople, pose_people
 from carescene.rendering.room_view import RoomView
 from carescene.rendering.wardrobe import Wardrobe, dress_clip
 from carescene.scenes.mesh import SceneMesh
@@ -27,6 +29,7 @@ class FilmSet:
         mesh: of the room.
         people: posed and dressed.
         wardrobe: what they wear.
+        blankets: over those who lie in bed as the clip begins.
         models: key points, per person.
         light: name of the light, the same for all cameras.
         seed: of clothes and light.
@@ -38,6 +41,7 @@ class FilmSet:
     mesh: SceneMesh
     people: PosedPeople
     wardrobe: Wardrobe
+    blankets: list[Blanket]
     models: list[KeypointModel]
     light: str
     seed: int
@@ -54,17 +58,27 @@ class FilmSet:
         """
         bare = pose_people(clip, body)
         wardrobe = dress_clip(clip, body, bare.topology, seed=seed)
+        people = wardrobe.wear(bare)
+        # Folded blankets are of no use any more where one lies over somebody.
+        scene = without_folded_blankets(scene, people)
         return cls(
             clip=clip,
             scene=scene,
             folder=folder,
             mesh=scene_mesh(scene, folder),
-            people=wardrobe.wear(bare),
+            people=people,
             wardrobe=wardrobe,
+            blankets=cover_beds(scene, people, seed=seed),
             models=[keypoint_model(body, betas) for betas in clip.betas],
             light=light,
             seed=seed,
         )
+
+    def draw(self, view: RoomView, time_s: float | int, *, shadows: bool) -> tuple[Drawn, PeopleFrame]:
+        """What one camera's view shows at a time in seconds, people and blankets laid into it, and the people."""
+        people = self.people.at(time_s)
+        cloths = [cloth for blanket in self.blankets for cloth in blanket.at(time_s)]
+        return draw_buffer(view, people, cloths, shadows=shadows), people
 
     def painter(self, view: RoomView) -> Painter:
         """A painter for one camera's view; the room's light is measured for the first and shared by the others."""
