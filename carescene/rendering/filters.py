@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy import ndimage
 
 # Two pixels lie on the same surface when each lies this close (metres) to the other's tangent plane ...
 _PLANE = 0.025
@@ -48,6 +49,20 @@ def smooth(
             weight[second] += match
         values = total / weight
     return values
+
+
+def fill_holes(
+    values: Float[np.ndarray, "height width channel"], holes: Bool[np.ndarray, "height width"]
+) -> Float[np.ndarray, "height width channel"]:
+    """Give single pixels that are known to be wrong the mean of their sound neighbours; larger holes stay in the
+    middle."""
+    sound = (~holes).astype(np.float32)
+    weight = ndimage.uniform_filter(sound, 3, mode="nearest")
+    filled, chosen = values.copy(), holes & (weight > 1e-3)
+    for channel in range(values.shape[2]):
+        mean = ndimage.uniform_filter(values[..., channel] * sound, 3, mode="nearest")
+        filled[chosen, channel] = mean[chosen] / weight[chosen]
+    return filled
 
 
 def enlarge(

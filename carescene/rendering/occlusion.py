@@ -15,8 +15,6 @@ from carescene.rendering.floor import to_open3d
 
 # Rays of three lengths (metres): what is near darkens more than what is far, without asking for distances.
 _REACHES: Final = (0.18, 0.45, 1.1)
-# Balls overlap where they stand for a limb; a little smaller they darken as much as the limb does.
-_BALL_SHRINK: Final = 0.9
 # Bodies much longer than wide get several balls: one per this many radii of length.
 _BALL_STEP: Final = 1.3
 # People further away than this (metres, surface to surface) do not darken a point.
@@ -154,7 +152,6 @@ def people_openness(
 
     It fades to 1 towards `OCCLUSION_REACH`, so that the border of the pixels that are looked at is not seen.
     """
-    shrunk = _BALL_SHRINK * radius
-    hidden, away = balls_hide(points, normals, centers, shrunk)
+    hidden, away = balls_hide(points, normals, centers, radius)
     hidden *= np.clip(1 - away / OCCLUSION_REACH, 0, 1)
     return np.prod(1 - np.minimum(hidden, 0.97), axis=1)

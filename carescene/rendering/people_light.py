@@ -28,6 +28,8 @@ _SKIN_LIFT: Final = 0.012
 # Changes of less than this are not drawn (a step of an 8-bit picture is 1/255).
 _UNSEEN: Final = 0.004
 _SLABS: Final = 5
+# See `room_picture`: what balls hide counts a little more, because the light field knows nothing of them at all.
+_DEEPER: Final = 1.4
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class PeopleLight:
         for centers, radius in stand.balls:
             low, high = centers.min(axis=0) - OCCLUSION_REACH, centers.max(axis=0) + OCCLUSION_REACH
             chosen = np.flatnonzero(_in_box(flat, low, high) & self._shown)
-            near[chosen] *= people_openness(flat[chosen], flat_normals[chosen], centers, radius)
+            near[chosen] *= people_openness(flat[chosen], flat_normals[chosen], centers, radius) ** _DEEPER
         both = np.stack([lamps, near], axis=-1).reshape(rows, columns, 2)
         touched = (both < 1 - _UNSEEN).any(axis=-1)
         pixel, values = np.zeros(0, np.int64), np.ones((0, 2), np.float32)
