@@ -51,7 +51,7 @@ def split_mesh(
         own = faces[label == number]
         triangles = welded[own]
         volume = float(np.einsum("fi,fi->f", triangles[:, 0], np.cross(triangles[:, 1], triangles[:, 2])).sum()) / 6
-        is_shell = room and abs(volume) > _SHELL_SHARE * extent
+        is_shell = room and abs(volume) > _SHELL_SHARE * float(extent)
         found.append(own[:, ::-1] if (volume < 0) != is_shell else own)
         shells.append(is_shell)
         boxes.append(np.stack([triangles.min(axis=(0, 1)), triangles.max(axis=(0, 1))]))

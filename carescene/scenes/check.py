@@ -165,7 +165,7 @@ def _check_place(scene: Scene, thing: SceneObject) -> None:
         got = f"its back {100 * gap:.0f} cm off and {math.degrees(turn):.0f} degrees skew"
         fits = gap <= _ON_WALL_M and turn <= _ON_WALL_TURN
         advice = "Its own y axis must point from the wall into the room, and its back (-y) lie on the wall."
-        require(fits, scene, where, "to stand with its whole back on one wall", got, advice)
+        require(fits, scene, where, "with its whole back on one wall", got, advice)
 
 
 def _check_overlaps(scene: Scene) -> None:
