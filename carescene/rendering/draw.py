@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from carescene.rendering.camera import Camera
 from carescene.rendering.gbuffer import CLOTH_BASE, NOTHING, PERSON_BASE, GBuffer
+from carescene.rendering.lens import distort
 from carescene.rendering.people import PeopleFrame, Topology
 from carescene.rendering.raycast import blend, build_caster, cast, corner_weights, facing_eye
 from carescene.rendering.room_view import RoomView
@@ -140,6 +141,19 @@ def pixel_box(
         return None
     if depth.min() < _NEAREST:
         return np.full(2, -np.inf), np.full(2, np.inf)
-    pixels, _ = camera.project(vertices)
-    # One pixel of room: a lens bends the straight edges between vertices outwards.
+    flat = ((vertices - camera.eye.astype(np.float32)) @ camera.rotation[:2].T.astype(np.float32)) / depth[:, None]
+    # A lens keeps inside what is inside, so the border of a flat box around everything tells enough.
+    low, high = flat.min(axis=0).astype(np.float64), flat.max(axis=0).astype(np.float64)
+    pixels = camera.focal * distort(low + _BORDER * (high - low), camera.distortion) + np.array(camera.principal)
+    # One pixel of room for the lens between two points of the border.
     return pixels.min(axis=0) - 1, pixels.max(axis=0) + 1
+
+
+def _unit_border(points: int) -> Float[np.ndarray, "point 2"]:
+    along = np.linspace(0, 1, points)
+    low, high = np.zeros(points), np.ones(points)
+    sides = [(along, low), (along, high), (low, along), (high, along)]
+    return np.concatenate([np.stack(side, axis=-1) for side in sides])
+
+
+_BORDER: Final = _unit_border(33)

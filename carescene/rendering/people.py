@@ -49,8 +49,8 @@ class Topology:
 
     def face_normals(self, vertices: Float[np.ndarray, "vertex 3"]) -> Float[np.ndarray, "face 3"]:
         """Normals of the triangles, as long as twice their area."""
-        first = vertices[self.faces[:, 0]]
-        return cross(vertices[self.faces[:, 1]] - first, vertices[self.faces[:, 2]] - first)
+        first, second, third = (vertices.take(self.faces[:, corner], axis=0) for corner in range(3))
+        return cross(second - first, third - first)
 
     def vertex_normals(self, face_normals: Float[np.ndarray, "face 3"]) -> Float[np.ndarray, "vertex 3"]:
         """Unit normals at the vertices: the sum of the adjoining triangles' normals, which weighs them by area."""

@@ -10,6 +10,7 @@ import torch
 from carescene.humans.body import load_body
 from carescene.humans.skeleton import JOINT
 from carescene.rendering import Camera, Cloth, RoomView, Topology, draw_buffer, look_at
+from carescene.rendering.draw import pixel_box
 from carescene.rendering.floor import pixel_grid
 from carescene.rendering.gbuffer import CLOTH_BASE, NOTHING, PERSON_BASE, ROOM
 from carescene.rendering.people import PeopleFrame
@@ -358,3 +359,17 @@ def test_rooms_with_holes_show_nothing_there():
     assert (room.buffer.normal[hole] == 0).all()
     drawn = draw_buffer(room, people_frame(ball(*PLACE, radius=0.9)))
     assert (drawn.buffer.instance[hole] == PERSON_BASE).any()
+
+
+def test_boxes_of_pixels_hold_everything_without_much_around(bodies):
+    for distortion in ((0.0, 0.0, 0.0, 0.0, 0.0), LENS, (-0.25, 0.05, 2e-3, 1e-3, 0.0)):
+        camera = look_at(np.array([0.8, -1.2, 1.4]), np.zeros(3), width=160, height=120, field_of_view=1.6)
+        camera = dataclasses.replace(camera, distortion=distortion)
+        for vertices in bodies.vertices:
+            pixels, depth = camera.project(vertices.astype(np.float64))
+            assert depth.min() > 0.1
+            box = pixel_box(vertices, camera)
+            assert box is not None
+            assert (box[0] <= pixels.min(axis=0)).all()
+            assert (box[1] >= pixels.max(axis=0)).all()
+            assert (box[1] - box[0] <= np.ptp(pixels, axis=0) * 1.3 + 4).all()
