@@ -1,6 +1,6 @@
 """What films cost: seconds and bytes per 5-s clip as `lightning render` makes them, and what a million would take.
 
-Run it on a quiet machine: `python tools/cost_of_clips.py --clips data/prepared/mocap/clips --count 6`. It films the same
+Run it on a quiet machine: `python tools/cost_of_clips.py --clips data/prepared/mocap/clips`. It films the same
 clips once per set of modalities, each time in one process, and counts that process' core seconds without its start. The
 table it prints stands in docs/benchmarks.md.
 """
