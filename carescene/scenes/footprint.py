@@ -1,5 +1,6 @@
 """Footprints: where things stand on the floor, and whether two of them want the same place."""
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -51,11 +52,16 @@ def overlap(first: Footprint, second: Footprint) -> bool:
     tolerance = 1e-6
     if min(first.high, second.high) - max(first.low, second.low) <= tolerance:
         return False
-    between = np.array([second.x - first.x, second.y - first.y])
-    halves = [np.array([part.half_x, part.half_y]) for part in (first, second)]
-    for axis in (*first.axes, *second.axes):
-        reach = sum(half @ np.abs(part.axes @ axis) for half, part in zip(halves, (first, second), strict=True))
-        if abs(between @ axis) >= reach - tolerance:
+    x, y = second.x - first.x, second.y - first.y
+    if math.hypot(x, y) >= math.hypot(first.half_x, first.half_y) + math.hypot(second.half_x, second.half_y):
+        return False
+    turn = second.yaw - first.yaw
+    cos, sin = abs(math.cos(turn)), abs(math.sin(turn))
+    for part, other in ((first, second), (second, first)):
+        axis_x, axis_y = math.cos(part.yaw), math.sin(part.yaw)
+        if abs(axis_x * x + axis_y * y) >= part.half_x + other.half_x * cos + other.half_y * sin - tolerance:
+            return False
+        if abs(axis_x * y - axis_y * x) >= part.half_y + other.half_x * sin + other.half_y * cos - tolerance:
             return False
     return True
 
@@ -106,10 +112,11 @@ def within_walls(part: Footprint, polygon: list[tuple[float, float]], tolerance:
     if (wall_distance(part.corners, polygon) < -tolerance).any():
         return False
     # A wall may enter between two corners; 5 cm is less than any piece of furniture is wide.
-    return bool((rectangle_distance(_along_walls(polygon, 0.05), part) > -tolerance).all())
+    return bool((rectangle_distance(_along_walls(tuple(polygon), 0.05), part) > -tolerance).all())
 
 
-def _along_walls(polygon: list[tuple[float, float]], step: float) -> Float[np.ndarray, "point 2"]:
+@functools.lru_cache(maxsize=16)
+def _along_walls(polygon: tuple[tuple[float, float], ...], step: float) -> Float[np.ndarray, "point 2"]:
     pieces = []
     for start, end in zip(polygon, polygon[1:] + polygon[:1], strict=True):
         count = max(int(math.dist(start, end) / step), 1)

@@ -153,13 +153,13 @@ class Layout:
 
         It may share room with `over`, such as an overbed table with its bed.
         """
-        if not within_walls(footprint(thing), self.polygon):
-            return False
         grown = footprint(thing, gap)
         for other, part in zip(self.objects, self._footprints, strict=True):
             if other is not over and overlap(grown, part):
                 return False
-        return not (zones and any(overlap(grown, zone) for zone in self.free))
+        if zones and any(overlap(grown, zone) for zone in self.free):
+            return False
+        return within_walls(footprint(thing), self.polygon)
 
     def put(self, thing: SceneObject, gap: float = 0.02, zones: bool = True) -> SceneObject:
         """Place a thing where it is, or raise `NoRoomError`."""

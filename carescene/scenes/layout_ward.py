@@ -1,5 +1,6 @@
 """Ward rooms: beds with their heads to a wall, what belongs to each bed, and what else stands around."""
 
+import itertools
 import math
 from typing import Final
 
@@ -248,18 +249,15 @@ def _overbed_table(room: Layout, bed: SceneObject, side: float) -> None:
 def _basin(room: Layout, door: SceneObject) -> None:
     """Near the door, so that everyone can wash their hands on the way in."""
     basin = room.make("basin")
-    spots = []
+    half, spots = basin.size[0] / 2 + 0.15, []
     for wall in room.walls:
-        half = basin.size[0] / 2 + 0.15
-        for along in np.arange(half, wall.length - half, 0.1):
-            placed = room.against(basin, wall, float(along))
-            distance = math.dist(placed.center[:2], door.center[:2])
-            if room.fits(placed, gap=0.05):
-                spots.append((distance, placed))
-    if not spots:
+        spots += [room.against(basin, wall, float(along)) for along in np.arange(half, wall.length - half, 0.1)]
+    spots.sort(key=lambda spot: math.dist(spot.center[:2], door.center[:2]))
+    fitting = (spot for spot in spots if room.fits(spot, gap=0.05))
+    nearest = list(itertools.islice(fitting, 6))
+    if not nearest:
         raise NoRoomError("no wall for the basin")
-    spots.sort(key=lambda spot: spot[0])
-    choice = spots[int(room.rng.integers(min(6, len(spots))))][1]
+    choice = nearest[int(room.rng.integers(len(nearest)))]
     room.put(choice)
     x, y = footprint(choice).world(0.0, choice.size[1] / 2 + 0.35)
     room.keep_free(Footprint(x, y, 0.35, 0.34, choice.yaw, 0.0, HEAD_ROOM_M))

@@ -227,11 +227,10 @@ def _convex_distance(
     points: Float[np.ndarray, "point 2"], outline: Float[np.ndarray, "corner 2"]
 ) -> Float[np.ndarray, "point"]:
     """Signed distance from a counter-clockwise convex outline, negative inside."""
-    outside, depth = np.full(len(points), np.inf), np.full(len(points), -np.inf)
-    for start, end in zip(outline, np.roll(outline, -1, axis=0), strict=True):
-        edge = end - start
-        offset = points - start
-        along = np.clip(offset @ edge / (edge @ edge), 0, 1)
-        outside = np.minimum(outside, np.linalg.norm(offset - along[:, None] * edge, axis=1))
-        depth = np.maximum(depth, (offset[:, 0] * edge[1] - offset[:, 1] * edge[0]) / np.linalg.norm(edge))
+    edges = np.roll(outline, -1, axis=0) - outline
+    squares = (edges**2).sum(axis=1)
+    x, y = (points[:, None, axis] - outline[:, axis] for axis in (0, 1))
+    along = np.clip((x * edges[:, 0] + y * edges[:, 1]) / squares, 0, 1)
+    outside = np.hypot(x - along * edges[:, 0], y - along * edges[:, 1]).min(axis=1)
+    depth = ((x * edges[:, 1] - y * edges[:, 0]) / np.sqrt(squares)).max(axis=1)
     return np.where(depth > 0, outside, depth)
