@@ -192,7 +192,11 @@ def _write_foot(
 
 
 def _write(
-    pen: ImageDraw.ImageDraw, corner: tuple[float, float], text: str, font: ImageFont.FreeTypeFont, paper: Color
+    pen: ImageDraw.ImageDraw,
+    corner: tuple[float | int, float | int],
+    text: str,
+    font: ImageFont.FreeTypeFont,
+    paper: Color,
 ) -> float:
     """Text on a plain ground; returns where it ends."""
     left, top = corner
