@@ -282,7 +282,7 @@ def _bulb(scene: Scene, place: tuple[float, float, float], strength: np.ndarray)
 
 
 def _glass_area(panes: tuple[Pane, ...]) -> float:
-    return sum(4 * float(np.linalg.norm(pane.across) * np.linalg.norm(pane.up)) for pane in panes)
+    return sum((4 * float(np.linalg.norm(pane.across) * np.linalg.norm(pane.up)) for pane in panes), start=0.0)
 
 
 def bed_lamps(scene: Scene) -> list[tuple[float, float, float]]:

@@ -39,7 +39,7 @@ def mirror_share(
     """
     straight = np.where(metal, gloss, _PLAIN_REFLECTANCE * np.minimum(1, 4 * gloss)).astype(np.float32)
     rough = np.where(metal, 1.0, np.minimum(1.0, 2.2 * gloss)).astype(np.float32)
-    return straight + rough * (fresnel(cosine, straight) - straight)
+    return np.minimum(straight + rough * (fresnel(cosine, straight) - straight), 1)
 
 
 def reflect(rays: Float[np.ndarray, "point 3"], normals: Float[np.ndarray, "point 3"]) -> Float[np.ndarray, "point 3"]:
