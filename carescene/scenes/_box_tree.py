@@ -14,10 +14,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from carescene.scenes._space_order import space_order
+
 _BRANCHES: Final = 4
 # Pairs of point and box looked at together: 50 MB or so of temporary arrays.
 _MOST_PAIRS: Final = 1 << 19
-_MORTON_BITS: Final = 10
 
 # Squared distances of points `(pair, 3)` to the triangles named for them `(pair)`.
 SquaredDistance = Callable[[Tensor, Tensor], Tensor]
@@ -39,7 +40,7 @@ class BoxTree:
     def of(cls, triangles: Float[Tensor, "face 3 3"]) -> "BoxTree":
         """Build the tree of some triangles, metres."""
         middle = triangles.mean(dim=1)
-        order = _morton(middle).argsort()
+        order = space_order(middle)
         low, high, anchor = triangles.amin(dim=1)[order], triangles.amax(dim=1)[order], middle[order]
         levels = [torch.cat([low, high, anchor], dim=1)]
         while len(low) > _BRANCHES:
@@ -99,15 +100,3 @@ def _blocks(level: Tensor) -> Tensor:
     missing = -len(level) % _BRANCHES
     filled = torch.cat([level, level[-1:].expand(missing, 3)])
     return filled.reshape(-1, _BRANCHES, 3)
-
-
-def _morton(points: Float[Tensor, "point 3"]) -> Int[Tensor, "point"]:
-    """Place on the Z-order curve: the bits of the three coordinates, interleaved."""
-    low, high = points.amin(dim=0), points.amax(dim=0)
-    steps = 2**_MORTON_BITS - 1
-    cell = ((points - low) / (high - low).amax().clamp(min=1e-9) * steps).long()
-    code = torch.zeros(len(points), dtype=torch.long, device=points.device)
-    for bit in range(_MORTON_BITS):
-        for axis in range(3):
-            code |= ((cell[:, axis] >> bit) & 1) << (3 * bit + axis)
-    return code

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from carescene.scenes._solid_distance import CHUNK, SolidBatch, safe_norm
+from carescene.scenes._solid_distance import SolidBatch, safe_norm
+from carescene.scenes._solid_search import CHUNK
 
 # Far from the top every step at least halves what is left, near it the error is squared: 2 m become 1 um.
 _STEPS: Final = 24

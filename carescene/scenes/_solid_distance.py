@@ -7,7 +7,7 @@ For a box with half extents h (rounding r included) and a point p in its frame, 
 A cylinder is the same in two dimensions, with q = (radius of p, |z|) - (h - r).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from carescene.scenes._solid_search import CHUNK, SolidTable, nearest_solid
 from carescene.scenes.solids import Solid
 
 # Where padding stands (metres): further than any room is wide, near enough for float32.
 _FAR = 1.0e4
-# Numbers per temporary array (4 MB in float32): more falls out of a processor's cache, and is slower.
-CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -87,21 +86,20 @@ class SolidBatch:
             self.owned.to(device),
         )
 
+    @torch.no_grad()
     def nearest(self, points: Float[Tensor, "batch point 3"]) -> Int[Tensor, "batch point"]:
         """Place of the solid with the smallest signed distance to each point."""
-        return self._over_chunks(points, lambda distance: distance.argmin(dim=-1))
+        return torch.stack([nearest_solid(room, some) for room, some in zip(self._rooms(), points, strict=True)])
 
+    @torch.no_grad()
     def nearest_per_object(self, points: Float[Tensor, "batch point 3"]) -> Int[Tensor, "batch point object"]:
         """Place of each object's solid with the smallest signed distance to each point; see `owned`."""
-        batch, objects, depth = self.slots.shape
-        flat = self.slots.reshape(batch, 1, -1)
-
-        def pick(distance: Tensor) -> Tensor:
-            spread = distance.gather(2, flat.expand(-1, distance.shape[1], -1))
-            return spread.reshape(batch, distance.shape[1], objects, depth).argmin(dim=-1)
-
-        best = self._over_chunks(points, pick)[..., None]
-        return self.slots[:, None].expand(-1, best.shape[1], -1, -1).gather(3, best)[..., 0]
+        rows = []
+        for room, slots, some in zip(self._rooms(), self.slots, points, strict=True):
+            step = max(1, CHUNK // max(3 * len(room.radius), slots.numel()))
+            best = [room.distances(part)[:, slots].argmin(dim=-1) for part in some.split(step)]
+            rows.append(slots.expand(len(some), *slots.shape).gather(2, torch.cat(best)[..., None])[..., 0])
+        return torch.stack(rows)
 
     def distance(
         self, points: Float[Tensor, "batch point 3"], place: Int[Tensor, "batch point"]
@@ -112,34 +110,11 @@ class SolidBatch:
         local = (offset @ self.rotation[room, place])[..., 0, :]
         return solid_distance(local, self.core[room, place], self.radius[room, place], place >= self.boxes)
 
-    @torch.no_grad()
-    def _over_chunks(self, points: Tensor, answer: Callable[[Tensor], Tensor]) -> Tensor:
-        """`answer` of all distances `(batch, some points, solid)`, chunk by chunk of points."""
-        batch, total = self.radius.shape
-        # Columns: all x coordinates, then all y, then all z, so that each is one block.
-        turn = self.rotation.permute(0, 2, 3, 1).reshape(batch, 3, 3 * total)
-        shift = torch.einsum("bsc,bsca->bas", self.center, self.rotation).reshape(batch, 1, 3 * total)
-        core = self.core.transpose(1, 2)[:, :, None]
-        radius = self.radius[:, None]
-        answers = []
-        for some in points.split(max(1, CHUNK // (batch * 3 * total)), dim=1):
-            local = torch.baddbmm(shift, some, turn, beta=-1).abs_().reshape(batch, -1, 3, total).unbind(2)
-            answers.append(answer(self._all_distances(local, core, radius)))
-        return torch.cat(answers, dim=1)
-
-    def _all_distances(self, local: tuple[Tensor, ...], core: Tensor, radius: Tensor) -> Tensor:
-        k = self.boxes
-        x, y, z = (axis[..., :k] - core[:, index, :, :k] for index, axis in enumerate(local))
-        inside = torch.maximum(torch.maximum(x, y), z).clamp_(max=0)
-        outside = x.clamp_(min=0).square_().add_(y.clamp_(min=0).square_()).add_(z.clamp_(min=0).square_()).sqrt_()
-        boxes = outside.add_(inside)
-        if k == radius.shape[-1]:
-            return boxes - radius
-        radial = torch.hypot(local[0][..., k:], local[1][..., k:]).sub_(core[:, 0, :, k:])
-        axial = local[2][..., k:] - core[:, 2, :, k:]
-        inside = torch.maximum(radial, axial).clamp_(max=0)
-        rounds = torch.hypot(radial.clamp_(min=0), axial.clamp_(min=0)).add_(inside)
-        return torch.cat([boxes, rounds], dim=-1).sub_(radius)
+    def _rooms(self) -> Iterator[SolidTable]:
+        for center, rotation, core, radius in zip(self.center, self.rotation, self.core, self.radius, strict=True):
+            turn = rotation.permute(1, 2, 0)
+            shift = torch.einsum("sc,sca->as", center, rotation)
+            yield SolidTable(turn, shift, core.T, radius, self.boxes)
 
 
 def solid_distance(

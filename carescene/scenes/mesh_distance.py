@@ -11,7 +11,8 @@ from torch import Tensor
 
 from carescene.scenes._box_tree import BoxTree
 from carescene.scenes._closed_pieces import split_mesh
-from carescene.scenes._solid_distance import CHUNK, safe_norm
+from carescene.scenes._solid_distance import safe_norm
+from carescene.scenes._solid_search import CHUNK
 
 # Nearer than this (metres) to the surface its normal gives sign and gradient: the way there has no direction.
 _TOUCHING: Final = 1.0e-6
