@@ -64,7 +64,7 @@ COCO_KEYPOINTS: Final[tuple[str, ...]] = (
 # Acts that change the posture. They are short, so counting frames alone would call every film after a posture.
 _CHANGES: Final = ("sit_down", "lie_down", "stand_up", "kneel_down", "squat_down", "jump")
 # A change that fills less of the film than this is a flicker of the labels or cut off at an end.
-_LEAST_SHARE: Final = 0.1
+_LEAST_SHARE: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def main_label(
     """One OmniFall-16 id for a whole film, -1 if no frame of it has a known label.
 
     In this order: `fall` if anybody falls in any frame; `fallen` if anybody lies after a fall; the change of posture
-    (sitting down, rising, ...) of most frames, if it fills a tenth of the labelled ones; the label of most frames.
+    (sitting down, rising, ...) of most frames, if it fills a twentieth of the labelled ones; the label of most frames.
     A rare short act thus gives the film its name, as it does in data sets of acts (NTU RGB+D, Kinetics).
 
     Args:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _SCENE_FILES: Final = (".json", ".yaml", ".yml", ".glb", ".gltf", ".ply", ".obj", ".stl")
 # More reasons than this are a wall of text; the first tell what is wrong.
 _REASONS_TOLD: Final = 10
+# A sheet of more is too large to look at.
+_SHEET_ITEMS: Final = 12
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -221,9 +223,26 @@ def _render(clips: list[Path], production: "Production", workers: int) -> str:
             made += len(outcome)
     summary = f"{made} item{'s' * (made != 1)} rendered to {production.out}"
     summary += f", {kept} were there already" if kept else ""
+    summary += _sheet(clips, production)
     if failures:
         raise UserError(_told(failures, len(clips), summary))
     return summary
+
+
+def _sheet(clips: list[Path], production: "Production") -> str:
+    """Write the sheet of the first previews, if there are any, and say so."""
+    from carescene.clips.rendered import CARD_NAME
+    from carescene.rendering.preview_sheet import write_preview_sheet
+    from carescene.rendering.production import items_of
+
+    if "preview" not in production.settings.modalities:
+        return ""
+    items = [item.folder for path in clips for item in items_of(path, production)]
+    shown = [folder for folder in items if (folder / CARD_NAME).is_file()][:_SHEET_ITEMS]
+    if not shown:
+        return ""
+    write_preview_sheet(production.out / "contact_sheet.png", shown)
+    return ", with contact_sheet.png"
 
 
 def _told(failures: list[tuple[str, UserError]], clips: int, summary: str) -> str:

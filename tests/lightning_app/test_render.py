@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from carescene.clips import Clip, save_clip
 from carescene.clips.rendered import list_items, load_item
@@ -145,6 +146,9 @@ def test_a_preset_room_with_a_preview(place: Path) -> None:
     items = [load_item(folder) for folder in list_items(place / "out")]
     assert [item.id for item in items] == ["a.ceiling_corner", "a.wall"]
     assert read_video(items[0].file("preview")).frames.shape == (3, 48, 3 * 64 + 8, 3)
+    with Image.open(place / "out" / "contact_sheet.png") as sheet:
+        # Three moments, of three pictures each one above the other, of two items.
+        assert sheet.width == 3 * 288 + 4 * 8 and sheet.height > 2 * 3 * 288 * 48 / 64
 
 
 @pytest.mark.parametrize(
