@@ -75,7 +75,7 @@ def find_landmarks(vertices: Float[np.ndarray, "vertex 3"], joints: Float[np.nda
         top=top,
         sole=sole,
         nose=np.array([0.0, nose[1], nose[2]]),
-        scale=float(top - nose[1]) / 0.155,
+        scale=float(top - nose[1]) / 0.152,
         neck=neck,
         shoulder=pair("shoulder", 0),
         elbow=pair("elbow", 0),
@@ -178,7 +178,7 @@ def _shoe_fields(points: np.ndarray, marks: Landmarks, kind: str) -> dict[str, n
     if kind == "slippers":
         # Open at the heel: the upper covers the front of the foot, only the sole the rest.
         shoes = np.minimum(marks.sole + 0.075 - y, front - 0.055)
-        return {"shoes": np.maximum(shoes, marks.sole + 0.016 - y), "soles": marks.sole + 0.008 - y}
+        return {"shoes": np.maximum(shoes, marks.sole + 0.032 - y), "soles": marks.sole + 0.008 - y}
     top = marks.ankle + (0.0 if kind == "shoes" else 0.012)
     return {"shoes": top - y, "soles": marks.sole + (0.010 if kind == "shoes" else 0.022) - y}
 

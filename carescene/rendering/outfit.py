@@ -11,18 +11,9 @@ from carescene.rendering.face import Head, face_coordinates, hair_thickness, hea
 from carescene.rendering.palettes import Paint
 
 # How far each garment stands off the skin in metres, and how strongly it hides what is under it (0 to 1 per smoothing
-# step): a shirt hangs over the ribs, a shoe closes over the toes.
-_THICKNESS: Final = {"top": 0.012, "trim": 0.012, "badge": 0.012, "bottom": 0.011, "socks": 0.004, "shoes": 0.009}
-_SMOOTHNESS: Final = {
-    "hair": 0.3,
-    "top": 0.65,
-    "trim": 0.65,
-    "badge": 0.65,
-    "bottom": 0.6,
-    "socks": 0.8,
-    "shoes": 1.0,
-    "soles": 1.0,
-}
+# step): a shirt hangs over the ribs. What is on the feet is a tube of its own.
+_THICKNESS: Final = {"top": 0.012, "trim": 0.012, "badge": 0.012, "bottom": 0.011}
+_SMOOTHNESS: Final = {"hair": 0.3, "top": 0.65, "trim": 0.65, "badge": 0.65, "bottom": 0.6}
 # In the infrared, blood and pigment hardly show: marks on the skin keep this share of their contrast.
 _INFRARED_MARKS: Final = 0.35
 

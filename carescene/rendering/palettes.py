@@ -32,7 +32,8 @@ _SKIN_ANCHORS: Final = np.array(
         [18.0, 11.5, 19.0],
         [-8.0, 12.0, 18.5],
         [-35.0, 10.5, 13.5],
-        [-55.0, 7.5, 8.5],
+        [-55.0, 8.5, 9.0],
+        [-72.0, 6.5, 6.5],
     ]
 )
 SKIN_ANGLES: Final = (float(_SKIN_ANCHORS[-1, 0]), float(_SKIN_ANCHORS[0, 0]))

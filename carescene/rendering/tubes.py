@@ -49,8 +49,8 @@ class Tube:
         shift: of each ring along the tube, metres.
     """
 
-    first: list[Int64[np.ndarray, "some"]]
-    second: list[Int64[np.ndarray, "others"]]
+    first: list[Int64[np.ndarray, "_"]]
+    second: list[Int64[np.ndarray, "_"]]
     ease: Float[np.ndarray, "ring point"]
     shrink: Float[np.ndarray, "ring"]
     shift: Float[np.ndarray, "ring"]
@@ -137,9 +137,12 @@ def _shoe(rest: np.ndarray, marks: Landmarks, cut: Cut, side: int) -> Tube:
         near = (rest[:, 0] * side > 0) & (rest[:, 1] < max(marks.ankle + height, marks.sole + 0.03))
         slices.append(_slice(rest, np.abs(rest[:, 2] - depth) < 0.022, near, middle))
     ease = thick * np.clip(1 + 1.2 * np.sin(_angles(points)), 0, 1) + np.zeros((rings, 1))
-    shrink = np.array([0.02, 0.78, *[1.0] * (rings - 4), 0.8, 0.02])
-    shift = np.array([-0.020, -0.014, *[0.0] * (rings - 4), 0.016, 0.025])
-    shift[[0, 1, -2, -1]] *= thick / 0.009
+    shrink = np.array([0.02, 0.80, *[1.0] * (rings - 4), 0.82, 0.02])
+    # The outermost slices' middles lie inside the foot: the rings that close the ends go on to heel and toes.
+    back, front = (float(np.mean([rest[half, 2].mean() for half in slices[ring]])) for ring in (0, -1))
+    shift = np.zeros(rings)
+    shift[:2] = np.array([1.0, 0.7]) * (heel - thick - back)
+    shift[-2:] = np.array([0.7, 1.0]) * (toes + thick - front)
     return Tube([some for some, _ in slices], [others for _, others in slices], ease, shrink, shift)
 
 

@@ -43,9 +43,11 @@ class Coding:
 
 # Every picture on its own, with a checksum per slice: any frame can be read alone, and damage is noticed.
 _INTRA: Final = (("level", "3"), ("g", "1"), ("slicecrc", "1"))
-DEPTH: Final = Coding("ffv1", "gray16le", "gray16le", np.uint16, 1, _INTRA)
-GRAY: Final = Coding("ffv1", "gray", "gray", np.uint8, 1, _INTRA)
-RGB: Final = Coding("ffv1", "bgr0", "rgb24", np.uint8, 3, _INTRA)
+# No random identifiers in the file: the same pictures give the same bytes.
+_EXACT: Final = (("fflags", "bitexact"),)
+DEPTH: Final = Coding("ffv1", "gray16le", "gray16le", np.uint16, 1, _INTRA, _EXACT)
+GRAY: Final = Coding("ffv1", "gray", "gray", np.uint8, 1, _INTRA, _EXACT)
+RGB: Final = Coding("ffv1", "bgr0", "rgb24", np.uint8, 3, _INTRA, _EXACT)
 
 
 def h264(*, crf: int = 18, preset: str = "veryfast", gop: int = 15) -> Coding:
@@ -68,7 +70,7 @@ def h264(*, crf: int = 18, preset: str = "veryfast", gop: int = 15) -> Coding:
     # Small pictures are shown with the colour matrix of standard television unless a file says otherwise; it says so.
     television = tuple((name, "smpte170m") for name in ("colorspace", "color_primaries", "color_trc"))
     options = (("crf", str(crf)), ("preset", preset), ("g", str(gop)), *television)
-    return Coding("libx264", "yuv420p", "rgb24", np.uint8, 3, options, (("movflags", "faststart"),))
+    return Coding("libx264", "yuv420p", "rgb24", np.uint8, 3, options, (*_EXACT, ("movflags", "faststart")))
 
 
 class FrameWriter:

@@ -195,3 +195,12 @@ def test_gif_keeps_frames_rate_and_colours():
 def test_gif_of_nothing_is_refused():
     with pytest.raises(UserError, match="0 frames"):
         gif_bytes(np.zeros((0, 8, 8, 3), np.uint8), 20.0)
+
+
+def test_same_pictures_give_the_same_bytes(tmp_path):
+    frames = NOISE.integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    for name in ("a", "b"):
+        write_video(tmp_path / f"{name}.mp4", frames, 20.0)
+        write_rgb_video(tmp_path / f"{name}.mkv", frames, 20.0)
+    for ending in ("mp4", "mkv"):
+        assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
