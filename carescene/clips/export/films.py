@@ -11,7 +11,7 @@ import numpy as np
 from carescene.clips.export.manifest import Manifest
 from carescene.clips.export.settings import Exported, ExportSettings
 from carescene.clips.export.sources import FilmSource
-from carescene.clips.export.splits import missing_labels, split_films
+from carescene.clips.export.splits import missing_labels, split_films, split_notes
 from carescene.clips.export.work import work_through
 from carescene.clips.formats import (
     LabelledSegment,
@@ -62,7 +62,7 @@ def export_kinetics(films: Sequence[FilmSource], settings: ExportSettings) -> Ex
     for name, copy in there.items():
         lists[split_of[name]].append(ListedVideo(copy.place, copy.film.card.label_id))
     write_kinetics_lists(settings.out, lists)
-    notes = left_out_notes(films, labelled)
+    notes = [*left_out_notes(films, labelled), *split_notes(labelled, split_of, settings.split)]
     for split, labels in missing_labels(labelled, split_of).items():
         notes.append(f"{split} has no {', '.join(labels)}, so that torchvision numbers its classes otherwise")
     return Exported("video", len(written), len(kept), failures, notes)
@@ -91,7 +91,13 @@ def export_omnifall(films: Sequence[FilmSource], settings: ExportSettings) -> Ex
     for split in SPLITS:
         names = [film.name for film in there if split_of[film.name] == split]
         write_split_list(settings.out / "splits" / "cs" / DATASET_NAME / f"{split}.csv", names)
-    return Exported("video", len(written), len(kept), failures, [f"{len(rows)} segments"])
+    return Exported(
+        "video",
+        len(written),
+        len(kept),
+        failures,
+        [f"{len(rows)} segments", *split_notes(films, split_of, settings.split)],
+    )
 
 
 def labelled_films(films: Sequence[FilmSource]) -> list[FilmSource]:

@@ -11,7 +11,7 @@ from carescene.clips.export.frames import chosen_frames, film_frames, save_jpeg
 from carescene.clips.export.manifest import Manifest
 from carescene.clips.export.settings import Exported, ExportSettings
 from carescene.clips.export.sources import FilmSource
-from carescene.clips.export.splits import split_films
+from carescene.clips.export.splits import split_films, split_notes
 from carescene.clips.export.work import work_through
 from carescene.clips.formats import (
     CocoImage,
@@ -45,7 +45,8 @@ def export_mmaction(films: Sequence[FilmSource], settings: ExportSettings) -> Ex
     splits = {split: [name for name in sorted(results) if split_of[name] == split] for split in SPLITS}
     write_mmaction(settings.out / SKELETONS_NAME, [results[name] for name in sorted(results)], splits)
     manifest.finish([SKELETONS_NAME])
-    return Exported("skeleton", len(results), 0, failures, left_out_notes(films, labelled))
+    notes = [*left_out_notes(films, labelled), *split_notes(labelled, split_of, settings.split)]
+    return Exported("skeleton", len(results), 0, failures, notes)
 
 
 def export_coco(films: Sequence[FilmSource], settings: ExportSettings) -> Exported:
@@ -76,7 +77,8 @@ def export_coco(films: Sequence[FilmSource], settings: ExportSettings) -> Export
         write_coco(settings.out / "annotations" / f"person_keypoints_{split}.json", images, people, "carescene")
         pictures += len(images)
     manifest.finish(name for film in there for name in files[film.name])
-    return Exported("film", len(results), len(kept), failures, [f"{pictures} pictures"])
+    notes = [f"{pictures} pictures", *split_notes(films, split_of, settings.split)]
+    return Exported("film", len(results), len(kept), failures, notes)
 
 
 def _skeleton(film: FilmSource, _shared: Any) -> SkeletonSample:

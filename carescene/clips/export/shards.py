@@ -8,7 +8,7 @@ from typing import Any, Final
 from carescene.clips.export.manifest import Manifest
 from carescene.clips.export.settings import Exported, ExportSettings
 from carescene.clips.export.sources import FilmSource
-from carescene.clips.export.splits import split_films
+from carescene.clips.export.splits import split_films, split_notes
 from carescene.clips.export.work import work_through
 from carescene.clips.formats import (
     ShardEntry,
@@ -23,7 +23,7 @@ from carescene.clips.prepare.splits import SPLITS
 from carescene.clips.rendered import CARD_NAME, LABELS_NAME
 
 # For people to look at, not for training.
-_LEFT_OUT: Final = ("overlay",)
+_LEFT_OUT: Final = ("overlay", "preview")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ def export_webdataset(films: Sequence[FilmSource], settings: ExportSettings) -> 
         write_shard_index(settings.out / f"{split}.json", list(index.values()))
     results, failures = work_through(_write, todo, settings.out, settings, "shard", note)
     manifest.finish(name for index in indices.values() for name in index)
-    return Exported("shard", len(results), kept, failures, [f"{len(films)} films"])
+    notes = [f"{len(films)} films", *split_notes(films, split_of, settings.split)]
+    return Exported("shard", len(results), kept, failures, notes)
 
 
 def _plan(films: list[FilmSource], split: str, settings: ExportSettings) -> list[_Shard]:

@@ -370,7 +370,20 @@ def test_films_without_a_label(
             export(tmp_path / "in", kind, settings(tmp_path / kind))
     items_factory(tmp_path / "in", clip_factory("b", "fall"))
     done = export(tmp_path / "in", "kinetics", settings(tmp_path / "out"))
-    assert done.written == 1 and done.notes == ["1 without a label left out"]
+    assert done.written == 1
+    assert done.notes == [
+        "1 without a label left out",
+        "no films for val and test: too few different clips or recordings (1)",
+    ]
+
+
+def test_rare_labels_are_spread_together(
+    items_factory: Callable[..., Path], clip_factory: Callable[..., Clip], tmp_path: Path
+) -> None:
+    for label in ("fall", "walk", "crawl", "jump"):
+        items_factory(tmp_path / "in", clip_factory(label, label), label=label)
+    done = export(tmp_path / "in", "mmaction", settings(tmp_path / "out"))
+    assert done.notes == [] and all(read_mmaction(tmp_path / "out/carescene.pkl")[1].values())
 
 
 def test_names_that_become_one(
