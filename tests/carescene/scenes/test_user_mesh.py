@@ -1,5 +1,8 @@
 """Reading users' meshes: formats, axes, units, and every file that must be refused."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import trimesh
@@ -88,6 +91,16 @@ def test_point_cloud_file(tmp_path) -> None:
     trimesh.PointCloud(np.random.default_rng(0).random((20, 3))).export(tmp_path / "scan.ply")
     with pytest.raises(UserError, match="20 vertices without faces"):
         read_mesh(tmp_path / "scan.ply")
+
+
+@pytest.mark.slow
+def test_rooms_need_neither_open3d_nor_trimesh() -> None:
+    code = (
+        "import sys; sys.modules['open3d'] = sys.modules['trimesh'] = None\n"
+        "from carescene.scenes import SceneGeometry, generate_scene, scene_mesh, validate_scene\n"
+        "scene = validate_scene(generate_scene('bathroom', 0)); scene_mesh(scene); SceneGeometry.of([scene])"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_missing_file(tmp_path) -> None:
