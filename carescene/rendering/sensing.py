@@ -196,9 +196,12 @@ def sense_depth(
         out = out + (settings.noise_m + settings.noise_per_m * square) * random.standard_normal(out.shape)
     if settings.dropout > 0:
         seen &= random.random(out.shape) >= settings.dropout
-    # Depths are rounded to a step that grows with distance, as a triangulating sensor's do.
-    step = np.maximum(settings.step_m, settings.step_per_m * square)
-    out = np.where(seen, np.round(np.where(seen, out, 0.0) / step) * step, np.inf)
+    known = np.where(seen & (out > 0), out, 1.0)
+    if settings.step_per_m > 0:
+        # A triangulating sensor counts steps of disparity, that is of 1 / depth.
+        known = 1 / (settings.step_per_m * np.maximum(np.round(1 / (known * settings.step_per_m)), 1.0))
+    known = np.round(known / settings.step_m) * settings.step_m
+    out = np.where(seen & (out > 0), known, np.inf)
     steep = head_on < np.cos(np.deg2rad(settings.grazing_deg))
-    out[steep | (out < settings.near_m) | (out > settings.far_m) | (out <= 0)] = np.inf
+    out[steep | (out < settings.near_m) | (out > settings.far_m)] = np.inf
     return out

@@ -63,8 +63,9 @@ class DepthSensor:
         noise_m: standard deviation at no distance, metres, 0 to 0.05.
         noise_per_m: its growth with the square of the depth, 1/m, 0 to 0.02.
         step_m: readings are multiples of this, metres, 0.001 to 0.1 (files hold millimetres).
-        step_per_m: growth of the step with the square of the depth, 1/m, 0 to 0.05: a sensor that measures disparity in
-            steps of s pixels with focal length f (pixels) and baseline b (metres) has s / (f b).
+        step_per_m: 1 / depth is read in multiples of this, 1/m, 0 to 0.05, so that steps in depth grow with its square:
+            a sensor that counts disparity in s pixels, with focal length f (pixels) and baseline b (metres), has
+            s / (f b).
         near_m, far_m: nothing nearer (0 to 2) or farther (0.5 to 65) is read, metres.
         edge_dropout: chance that a pixel beside a jump in depth has no reading, 0 to 1.
         edge_mixing: chance that such a pixel reads a depth between both sides (flying pixels), 0 to 1.
