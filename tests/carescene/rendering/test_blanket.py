@@ -11,8 +11,9 @@ from carescene.clips import Clip, PersonInfo
 from carescene.humans.body import Body, load_body
 from carescene.humans.skeleton import JOINT
 from carescene.rendering.blanket import Blanket, cover_beds, lies_in, without_folded_blankets
+from carescene.rendering.floor import to_open3d
 from carescene.rendering.people import PosedPeople, pose_people
-from carescene.rendering.raycast import build_caster, cast
+from carescene.rendering.raycast import build_caster
 from carescene.scenes.furniture import default_object
 from carescene.scenes.furniture.bed import bed_surface
 from carescene.scenes.scene import Scene, SceneObject
@@ -78,9 +79,9 @@ def cloth_height(blanket: Blanket, bed: SceneObject, frame: int, places: np.ndar
     """Highest point of the cloth above places (x, y in the bed's frame), by ray casting; NaN where there is none."""
     vertices = local(bed, blanket.vertices[frame])
     caster = build_caster(vertices, np.concatenate([blanket.blanket.faces, blanket.sheet.faces]))
-    distance = np.empty(len(places))
-    for index, (x, y) in enumerate(places):
-        distance[index] = cast(caster, np.array([x, y, 5.0]), np.array([[0.0, 0.0, -1.0]])).distance[0]
+    rays = np.zeros((len(places), 6), np.float32)
+    rays[:, :2], rays[:, 2], rays[:, 5] = places, 5.0, -1.0
+    distance = caster.cast_rays(to_open3d(rays))["t_hit"].numpy()
     return np.where(np.isfinite(distance), 5.0 - distance, np.nan)
 
 
