@@ -16,9 +16,10 @@ from jaxtyping import Bool, Float
 
 from carescene.errors import UserError
 from carescene.rendering.camera import Camera, look_rotation
+from carescene.rendering.camera_sight import RoomSight, clearance, worth_seeing
 from carescene.rendering.lens import Distortion
-from carescene.scenes.furniture import bed_surface
 from carescene.scenes.geometry import SceneGeometry
+from carescene.scenes.room_mesh import scene_mesh
 from carescene.scenes.scene import Scene, object_to_world
 
 CAMERA_PRESETS: Final = ("ceiling_corner", "wall", "over_bed", "overhead")
@@ -32,22 +33,31 @@ _HANGING: Final = 0.08
 _CLEARANCE: Final = 0.06
 # What is nearer than this, a curtain's rail for one, fills much of the picture; avoided where the room allows.
 _IN_THE_WAY: Final = 0.35
-_CANDIDATES: Final = 16
-_SIGHT_STEPS: Final = 16
+_CANDIDATES: Final = 24
 # Share of the corner's distance from the middle by which a lens pulls it inwards: mild barrel, as of cheap wide lenses.
 _BARREL: Final = (0.01, 0.10)
 
+Place = Float[np.ndarray, "3"] | None
 Pose = tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]]
 
 
 def place_camera(
-    preset: str, scene: Scene, *, seed: int, width: int, height: int, folder: Path | None = None
+    preset: str,
+    scene: Scene,
+    *,
+    seed: int,
+    width: int,
+    height: int,
+    people: Float[np.ndarray, "point 3"] | None = None,
+    folder: Path | None = None,
 ) -> Camera:
-    """A camera as `preset` hangs it in this room; the same seed gives the same camera.
+    """A camera as `preset` hangs it in this room; the same arguments give the same camera.
 
     Args:
         preset: one of `CAMERA_PRESETS`. `over_bed` without a bed takes a seat or else the middle of the room.
         width, height: of the picture in pixels.
+        people: where people will be, such as all joints of a clip, in the world, metres: of the places drawn by chance
+            the one from which they are seen best is taken. Without them, the one that sees most of beds and floor.
         folder: where the scene's file lies, to which the names of its meshes are relative.
 
     Raises:
@@ -60,19 +70,45 @@ def place_camera(
     if width < 1 or height < 1:
         raise UserError(f"Expected a picture of at least 1x1 pixels, but got {width}x{height}. Ask for a larger one.")
     rng = np.random.default_rng([seed, CAMERA_PRESETS.index(preset)])
-    focal, lens = _draw_lens(rng, np.deg2rad(rng.uniform(*_VIEW[preset])), width, height)
+    people = None if people is None or len(people) == 0 else np.asarray(people, np.float64)
+    middle = None if people is None else people.mean(axis=0)
     geometry = SceneGeometry.of([scene], folder=folder)
-    shown = _one_resting_place(scene, rng) if preset == "over_bed" else scene
-    drawn = [_POSES[preset](shown, rng) for _ in range(_CANDIDATES)]
-    cameras = [Camera(eye, rotation, focal, width, height, lens, preset) for eye, rotation in drawn]
+    shown = _one_resting_place(scene, middle, rng) if preset == "over_bed" else scene
+    lens = _draw_lens(preset, rng, width, height)
+    cameras = []
+    for _ in range(_CANDIDATES):
+        eye, rotation = _POSES[preset](shown, middle, rng)
+        if middle is not None:
+            # Large rooms get narrower views, as a fitter would choose; of a room alone, wide ones would always win.
+            lens = _draw_lens(preset, rng, width, height)
+        cameras.append(Camera(eye, rotation, lens[0], width, height, lens[1], preset))
     cameras = _in_free_space(cameras, scene, geometry)
     if not cameras:
         raise UserError(
             f"Scene '{scene.id}': expected room for a camera of preset '{preset}', but all {_CANDIDATES} tried places "
             "are in walls or furniture. Take another preset or seed, or give the camera's place yourself."
         )
-    wanted, worth = _worth_seeing(shown, geometry, cameras[0].eye if preset == "over_bed" else None)
-    return max(cameras, key=lambda camera: float(worth @ sees(camera, geometry, wanted)))
+    sight = RoomSight.of(scene_mesh(scene, folder))
+    wanted, worth = worth_seeing(shown, geometry, cameras[0].eye if preset == "over_bed" else None)
+
+    def score(camera: Camera) -> float:
+        of_room = float(worth @ sight.sees(camera, wanted)) / 2
+        whole = of_room if people is None else 0.2 * of_room + 0.8 * sight.people_worth(camera, people)
+        return whole - 2 * sight.hidden_before(camera)
+
+    return max(cameras, key=score)
+
+
+def sees(camera: Camera, geometry: SceneGeometry, points: Float[np.ndarray, "point 3"]) -> Bool[np.ndarray, "point"]:
+    """Which points (world, metres) are in the picture with nothing of the room in between."""
+    ahead = (points - camera.eye) @ camera.rotation[2] > 0.1
+    seen = np.zeros(len(points), dtype=bool)
+    pixels, _ = camera.project(points[ahead])
+    seen[ahead] = ((pixels >= 0) & (pixels < (camera.width, camera.height))).all(axis=1)
+    along = np.linspace(0.03, 0.97, 16)[:, None, None]
+    between = camera.eye + along * (points[seen] - camera.eye)
+    seen[seen] = (clearance(geometry, between.reshape(-1, 3)).reshape(16, -1) > 0).all(axis=0)
+    return seen
 
 
 def check_camera(camera: Camera, scene: Scene, *, folder: Path | None = None) -> Camera:
@@ -104,25 +140,6 @@ def check_camera(camera: Camera, scene: Scene, *, folder: Path | None = None) ->
     return camera
 
 
-def clearance(geometry: SceneGeometry, points: Float[np.ndarray, "point 3"]) -> Float[np.ndarray, "point"]:
-    """Signed distance in metres from points of the one room of `geometry` to the nearest surface."""
-    asked = torch.from_numpy(np.ascontiguousarray(points, np.float32))[None]
-    return geometry.signed_distance(asked)[0].numpy()
-
-
-def sees(camera: Camera, geometry: SceneGeometry, points: Float[np.ndarray, "point 3"]) -> Bool[np.ndarray, "point"]:
-    """Which points (world, metres) are in the picture with nothing of the room in between."""
-    ahead = (points - camera.eye) @ camera.rotation[2] > 0.1
-    seen = np.zeros(len(points), dtype=bool)
-    pixels, _ = camera.project(points[ahead])
-    seen[ahead] = ((pixels >= 0) & (pixels < (camera.width, camera.height))).all(axis=1)
-    along = np.linspace(0.03, 0.97, _SIGHT_STEPS)[:, None, None]
-    between = camera.eye + along * (points[seen] - camera.eye)
-    free = clearance(geometry, between.reshape(-1, 3)).reshape(_SIGHT_STEPS, -1) > 0
-    seen[seen] = free.all(axis=0)
-    return seen
-
-
 def _in_free_space(cameras: list[Camera], scene: Scene, geometry: SceneGeometry) -> list[Camera]:
     """The cameras that fit where they are; of these, those with nothing in their way, if there are any."""
     eyes = np.stack([camera.eye for camera in cameras])
@@ -135,9 +152,9 @@ def _in_free_space(cameras: list[Camera], scene: Scene, geometry: SceneGeometry)
     return [camera for camera, keep in zip(cameras, chosen, strict=True) if keep]
 
 
-def _draw_lens(rng: np.random.Generator, hfov: float, width: int, height: int) -> tuple[float, Distortion]:
-    """Focal length in pixels and a mild distortion that together give this angle across the picture."""
-    reach = np.tan(hfov / 2)
+def _draw_lens(preset: str, rng: np.random.Generator, width: int, height: int) -> tuple[float, Distortion]:
+    """Focal length in pixels and a mild distortion that together give the angle drawn for this preset."""
+    reach = np.tan(np.deg2rad(rng.uniform(*_VIEW[preset])) / 2)
     corner = reach * np.hypot(1, height / width)
     k1 = -rng.uniform(*_BARREL) / corner**2
     k2 = rng.uniform(-0.01, 0.01) / corner**4
@@ -150,7 +167,7 @@ def _draw_height(preset: str, scene: Scene, rng: np.random.Generator) -> float:
     return float(min(rng.uniform(*_HEIGHT[preset]), scene.height - _HANGING))
 
 
-def _ceiling_corner(scene: Scene, rng: np.random.Generator) -> Pose:
+def _ceiling_corner(scene: Scene, people: Place, rng: np.random.Generator) -> Pose:
     corners = np.array(scene.polygon, np.float64)
     before, after = corners - np.roll(corners, 1, axis=0), np.roll(corners, -1, axis=0) - corners
     # Corners that jut into the room cannot hold a camera that looks over all of it.
@@ -158,22 +175,22 @@ def _ceiling_corner(scene: Scene, rng: np.random.Generator) -> Pose:
     corner = int(rng.choice(hollow))
     away = [_unit(after[corner]), -_unit(before[corner])]
     spot = corners[corner] + sum(rng.uniform(0.10, 0.30) * side for side in away)
-    return _overlook(np.array([*spot, _draw_height("ceiling_corner", scene, rng)]), scene, rng)
+    return _overlook(np.array([*spot, _draw_height("ceiling_corner", scene, rng)]), scene, people, rng)
 
 
-def _wall(scene: Scene, rng: np.random.Generator) -> Pose:
+def _wall(scene: Scene, people: Place, rng: np.random.Generator) -> Pose:
     corners = np.array(scene.polygon, np.float64)
     edges = np.roll(corners, -1, axis=0) - corners
     lengths = np.linalg.norm(edges, axis=1)
     edge = int(rng.choice(len(edges), p=lengths / lengths.sum()))
     inward = _unit(np.array([-edges[edge, 1], edges[edge, 0]]))
     spot = corners[edge] + rng.uniform(0.2, 0.8) * edges[edge] + rng.uniform(0.10, 0.20) * inward
-    return _overlook(np.array([*spot, _draw_height("wall", scene, rng)]), scene, rng)
+    return _overlook(np.array([*spot, _draw_height("wall", scene, rng)]), scene, people, rng)
 
 
-def _over_bed(scene: Scene, rng: np.random.Generator) -> Pose:
+def _over_bed(scene: Scene, people: Place, rng: np.random.Generator) -> Pose:
     if not scene.objects:
-        return _overhead(scene, rng)
+        return _overhead(scene, people, rng)
     rest = scene.objects[0]
     # Above the head end, looking along the person who lies there towards the feet and the floor in front of them.
     depth = rest.size[1]
@@ -182,8 +199,8 @@ def _over_bed(scene: Scene, rng: np.random.Generator) -> Pose:
     return _look(np.array([*eye[:2], _draw_height("over_bed", scene, rng)]), np.array([*target[:2], 0.5]), rng)
 
 
-def _overhead(scene: Scene, rng: np.random.Generator) -> Pose:
-    spot = _focus(scene, rng)[:2] + rng.uniform(-0.3, 0.3, 2)
+def _overhead(scene: Scene, people: Place, rng: np.random.Generator) -> Pose:
+    spot = _focus(scene, people, rng)[:2] + rng.uniform(-0.3, 0.3, 2)
     # Along the first wall, as a fitter would hang it, give or take some degrees.
     edge = np.subtract(scene.polygon[1], scene.polygon[0])
     azimuth = np.arctan2(edge[1], edge[0]) + rng.integers(4) * np.pi / 2 + rng.normal(0, np.deg2rad(2))
@@ -192,7 +209,7 @@ def _overhead(scene: Scene, rng: np.random.Generator) -> Pose:
     return np.array([*spot, _draw_height("overhead", scene, rng)]), rotation
 
 
-_POSES: Final[dict[str, Callable[[Scene, np.random.Generator], Pose]]] = {
+_POSES: Final[dict[str, Callable[[Scene, Place, np.random.Generator], Pose]]] = {
     "ceiling_corner": _ceiling_corner,
     "wall": _wall,
     "over_bed": _over_bed,
@@ -200,9 +217,9 @@ _POSES: Final[dict[str, Callable[[Scene, np.random.Generator], Pose]]] = {
 }
 
 
-def _overlook(eye: np.ndarray, scene: Scene, rng: np.random.Generator) -> Pose:
+def _overlook(eye: np.ndarray, scene: Scene, people: Place, rng: np.random.Generator) -> Pose:
     """Look over the room, but somewhat nearer than its middle: what is beyond is still seen, the ceiling less."""
-    target = _focus(scene, rng)
+    target = _focus(scene, people, rng)
     target[:2] += rng.uniform(0.15, 0.35) * (eye[:2] - target[:2])
     return _look(eye, target, rng)
 
@@ -214,45 +231,34 @@ def _look(eye: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> Pose
     return eye, turn @ look_rotation(target - eye)
 
 
-def _focus(scene: Scene, rng: np.random.Generator) -> Float[np.ndarray, "3"]:
-    """What a camera is pointed at: between the beds and the middle of the floor, at about a seated person's height."""
+def _focus(scene: Scene, people: Place, rng: np.random.Generator) -> Float[np.ndarray, "3"]:
+    """What a camera is pointed at: between the beds and the middle of the floor, at about a seated person's height.
+
+    Half-way from there to the `people`, if it is known where they are.
+    """
     low, high = np.min(scene.polygon, axis=0), np.max(scene.polygon, axis=0)
     middle = (low + high) / 2
     beds = scene.of_kind("bed")
     if beds:
         middle = 0.5 * middle + 0.5 * np.mean([bed.center[:2] for bed in beds], axis=0)
+    if people is not None:
+        middle = 0.5 * middle + 0.5 * people[:2]
     return np.array([*(middle + rng.normal(0, 0.15, 2)), rng.uniform(0.4, 0.8)])
 
 
-def _one_resting_place(scene: Scene, rng: np.random.Generator) -> Scene:
-    """The room with one of its beds alone, or of its seats where it has no bed; empty without either."""
+def _one_resting_place(scene: Scene, people: Place, rng: np.random.Generator) -> Scene:
+    """The room with one of its beds alone, or of its seats where it has no bed; empty without either.
+
+    The one nearest to the `people`, if it is known where they are.
+    """
     for kinds in (("bed",), ("recliner", "chair", "wheelchair", "toilet")):
         things = scene.of_kind(*kinds)
         if things:
-            return dataclasses.replace(scene, objects=[things[int(rng.integers(len(things)))]])
+            drawn = things[int(rng.integers(len(things)))]
+            if people is not None:
+                drawn = min(things, key=lambda thing: float(np.hypot(*(people[:2] - thing.center[:2]))))
+            return dataclasses.replace(scene, objects=[drawn])
     return dataclasses.replace(scene, objects=[])
-
-
-def _worth_seeing(
-    scene: Scene, geometry: SceneGeometry, above: Float[np.ndarray, "3"] | None
-) -> tuple[Float[np.ndarray, "point 3"], Float[np.ndarray, "point"]]:
-    """Points of people on beds and on free floor, and how much each counts; beds count as much as all the floor.
-
-    With an eye `above` a bed, floor counts only near that eye.
-    """
-    low, high = np.min(scene.polygon, axis=0), np.max(scene.polygon, axis=0)
-    grid = np.stack(np.meshgrid(*(np.arange(low[axis] + 0.25, high[axis], 0.5) for axis in (0, 1))), -1).reshape(-1, 2)
-    floor = np.concatenate([np.column_stack([grid, np.full(len(grid), z)]) for z in (0.3, 1.0, 1.6)])
-    floor = floor[clearance(geometry, floor) > 0.1]
-    if above is not None:
-        floor = floor[np.linalg.norm(floor[:, :2] - above[:2], axis=1) < 2.5]
-    lying = []
-    for bed in scene.of_kind("bed"):
-        top = bed_surface(bed).height + 0.15 - bed.center[2]
-        lying += [object_to_world(bed, (0.0, share * bed.size[1], top)) for share in (-0.3, 0.0, 0.3)]
-    points = np.concatenate([floor, np.reshape(lying, (-1, 3))])
-    worth = np.concatenate([np.full(len(floor), 1 / max(len(floor), 1)), np.full(len(lying), 1 / max(len(lying), 1))])
-    return points, worth
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

@@ -7,8 +7,9 @@ import pytest
 
 from carescene import UserError
 from carescene.rendering.camera import Camera, check_lens, look_at, look_rotation
-from carescene.rendering.camera_presets import CAMERA_PRESETS, check_camera, clearance, place_camera, sees
-from carescene.scenes import Scene, default_object
+from carescene.rendering.camera_presets import CAMERA_PRESETS, check_camera, place_camera
+from carescene.rendering.camera_sight import RoomSight, clearance
+from carescene.scenes import Scene, default_object, scene_mesh
 from carescene.scenes.geometry import SceneGeometry
 
 
@@ -47,9 +48,9 @@ def test_cameras_hang_in_free_space_under_the_ceiling(preset):
 @pytest.mark.parametrize("preset", CAMERA_PRESETS)
 def test_cameras_see_a_bed(preset):
     scene = ward()
-    geometry = SceneGeometry.of([scene])
+    sight = RoomSight.of(scene_mesh(scene))
     middles = np.array([[*bed.center[:2], 0.9] for bed in scene.of_kind("bed")])
-    seen = [sees(place_camera(preset, scene, seed=s, width=160, height=120), geometry, middles) for s in range(2)]
+    seen = [sight.sees(place_camera(preset, scene, seed=s, width=160, height=120), middles) for s in range(2)]
     assert np.any(seen, axis=1).all()
 
 
@@ -77,6 +78,47 @@ def test_nothing_hangs_right_before_a_camera():
         assert abs(eye[0] - 2.7) > 0.35
 
 
+def standing(x: float, y: float) -> np.ndarray:
+    return np.column_stack([np.full((9, 1), x), np.full((9, 1), y), np.linspace(0.1, 1.7, 9)])
+
+
+@pytest.mark.parametrize("preset", CAMERA_PRESETS)
+def test_cameras_choose_a_place_from_which_people_are_seen(preset):
+    scene = ward()
+    sight = RoomSight.of(scene_mesh(scene))
+    for seed, spot in enumerate(((0.5, 0.5), (2.7, 1.6))):
+        people = standing(*spot)
+        found = place_camera(preset, scene, seed=seed, width=160, height=120, people=people)
+        check_camera(found, scene)
+        anyhow = place_camera(preset, scene, seed=seed, width=160, height=120)
+        assert sight.people_worth(found, people) >= sight.people_worth(anyhow, people) - 0.05
+        if preset != "over_bed":
+            assert sight.sees(found, people).mean() > 0.6
+
+
+def test_people_count_for_more_when_they_look_large_and_are_not_hidden():
+    scene = Scene(id="hall", polygon=[(0.0, 0.0), (12.0, 0.0), (12.0, 4.0), (0.0, 4.0)], height=3.0)
+    camera = look_at(np.array([0.2, 2.0, 2.0]), np.array([6.0, 2.0, 0.9]), width=160, height=120, field_of_view=1.4)
+    near, far, behind = standing(3.0, 2.0), standing(10.0, 2.0), standing(0.1, 2.0)
+    sight = RoomSight.of(scene_mesh(scene))
+    assert 1 >= sight.people_worth(camera, near) > 2 * sight.people_worth(camera, far) > 0
+    assert sight.people_worth(camera, behind) == 0
+    scene.objects.append(default_object("wall", "screen", x=1.5, y=2.0, yaw=math.pi / 2))
+    assert RoomSight.of(scene_mesh(scene)).people_worth(camera, near) < 0.5 * sight.people_worth(camera, near)
+
+
+def test_things_right_before_the_lens_are_told_from_walls_and_from_things_further_off():
+    camera = look_at(np.array([1.0, 1.0, 1.0]), np.array([3.0, 1.0, 1.0]), width=160, height=120, field_of_view=1.0)
+
+    def hidden(x: float) -> float:
+        door = default_object("other", "leaf", x=x, y=1.0, size=(0.05, 4.0, 1.9), bottom=0.0)
+        scene = Scene("room", [(0.5, 0.5), (5.0, 0.5), (5.0, 1.5), (0.5, 1.5)], objects=[door])
+        return RoomSight.of(scene_mesh(scene)).hidden_before(camera)
+
+    assert hidden(1.4) > 0.9
+    assert hidden(3.0) == 0
+
+
 def test_same_seed_gives_the_same_camera():
     first, again = (place_camera("wall", ward(), seed=5, width=160, height=120).to_dict() for _ in range(2))
     assert first == again
@@ -86,7 +128,7 @@ def test_rooms_without_beds_get_cameras():
     empty = Scene(id="hall", polygon=[(0.0, 0.0), (8.0, 0.0), (8.0, 2.2), (0.0, 2.2)], height=2.4)
     for preset in CAMERA_PRESETS:
         camera = check_camera(place_camera(preset, empty, seed=0, width=160, height=120), empty)
-        assert sees(camera, SceneGeometry.of([empty]), np.array([[4.0, 1.1, 0.5]])).all()
+        assert RoomSight.of(scene_mesh(empty)).sees(camera, np.array([[4.0, 1.1, 0.5]])).all()
 
 
 def test_sight_ends_at_furniture():
@@ -100,7 +142,7 @@ def test_sight_ends_at_furniture():
     middle = (low + high) / 2
     camera = look_at(np.array([middle[0], 0.2, 1.0]), middle, width=100, height=100, field_of_view=1.2)
     points = np.array([[middle[0], high[1] + 0.5, 0.5], [middle[0], low[1] - 0.5, 0.8], [middle[0], 0.1, 1.0]])
-    assert sees(camera, SceneGeometry.of([scene]), points).tolist() == [False, True, False]
+    assert RoomSight.of(scene_mesh(scene)).sees(camera, points).tolist() == [False, True, False]
 
 
 def camera_at(x: float, y: float, z: float) -> Camera:
