@@ -14,9 +14,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    assert all(
-        f"  {name} " in text for name in ("fit", "validate", "test", "predict", "prepare", "generate", "evaluate")
-    )
+    commands = ("fit", "validate", "test", "predict", "prepare", "generate", "render", "export", "evaluate")
+    assert all(f"  {name} " in text for name in commands)
 
 
 @pytest.mark.parametrize(

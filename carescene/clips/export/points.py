@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from carescene.clips.formats import (
 from carescene.clips.prepare.splits import SPLITS
 from carescene.clips.rendered import FilmLabels, label_name, load_item
 
-SKELETONS_NAME = "carescene.pkl"
+SKELETONS_NAME: Final = "carescene.pkl"
 
 
 def export_mmaction(films: Sequence[FilmSource], settings: ExportSettings) -> Exported:

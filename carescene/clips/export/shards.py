@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from carescene.clips.export.manifest import Manifest
 from carescene.clips.export.settings import Exported, ExportSettings
@@ -85,5 +85,5 @@ def _sample(film: FilmSource, modality: str) -> ShardSample:
     return ShardSample(film.name, parts)
 
 
-def _write(shard: _Shard, out: Any) -> ShardEntry:
+def _write(shard: _Shard, out: Path) -> ShardEntry:
     return write_shard(out / shard.name, shard.samples)
