@@ -32,8 +32,8 @@ class SolidBatch:
         core: half extents without the rounding, metres.
         radius: of the rounding, metres.
         boxes: how many of the places hold boxes.
-        slots: places of each object's solids, filled up by repeating them.
-        owned: false for objects without solids.
+        order: places sorted by the object they belong to, padding last.
+        counts: how many solids each object has, room by room.
     """
 
     center: Float[Tensor, "batch solid 3"]
@@ -41,8 +41,8 @@ class SolidBatch:
     core: Float[Tensor, "batch solid 3"]
     radius: Float[Tensor, "batch solid"]
     boxes: int
-    slots: Int[Tensor, "batch object slot"]
-    owned: Bool[Tensor, "batch object"]
+    order: Int[Tensor, "batch solid"]
+    counts: tuple[tuple[int, ...], ...]
 
     @classmethod
     def of(
@@ -63,15 +63,16 @@ class SolidBatch:
                     center[row, place], rotation[row, place] = solid.center, solid.rotation
                     core[row, place], radius[row, place] = solid.half - solid.radius, solid.radius
                     owner[row, place] = index
-        slots, owned = _slots(owner, objects)
+        counts = tuple(tuple(np.bincount(row[row >= 0], minlength=objects).tolist()) for row in owner)
+        order = np.argsort(np.where(owner < 0, objects, owner), axis=1, kind="stable")
         return cls(
             torch.as_tensor(center, dtype=dtype),
             torch.as_tensor(rotation, dtype=dtype),
             torch.as_tensor(core, dtype=dtype),
             torch.as_tensor(radius, dtype=dtype),
             boxes,
-            slots,
-            owned,
+            torch.as_tensor(order),
+            counts,
         )
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "SolidBatch":
@@ -82,8 +83,8 @@ class SolidBatch:
             self.core.to(device, dtype),
             self.radius.to(device, dtype),
             self.boxes,
-            self.slots.to(device),
-            self.owned.to(device),
+            self.order.to(device),
+            self.counts,
         )
 
     @torch.no_grad()
@@ -93,12 +94,12 @@ class SolidBatch:
 
     @torch.no_grad()
     def nearest_per_object(self, points: Float[Tensor, "batch point 3"]) -> Int[Tensor, "batch point object"]:
-        """Place of each object's solid with the smallest signed distance to each point; see `owned`."""
+        """Place of each object's solid with the smallest signed distance to each point; -1 for objects without any."""
         rows = []
-        for room, slots, some in zip(self._rooms(), self.slots, points, strict=True):
-            step = max(1, CHUNK // max(3 * len(room.radius), slots.numel()))
-            best = [room.distances(part)[:, slots].argmin(dim=-1) for part in some.split(step)]
-            rows.append(slots.expand(len(some), *slots.shape).gather(2, torch.cat(best)[..., None])[..., 0])
+        for room, order, counts, some in zip(self._rooms(), self.order, self.counts, points, strict=True):
+            step = max(1, CHUNK // (3 * len(room.radius)))
+            parts = [_each_best(room.distances(part), order, counts) for part in some.split(step)]
+            rows.append(torch.cat(parts))
         return torch.stack(rows)
 
     def distance(
@@ -143,13 +144,13 @@ def safe_norm(vector: Float[Tensor, "*batch axis"]) -> Float[Tensor, "*batch"]:
     return torch.where(positive, torch.where(positive, squared, 1.0).sqrt(), 0.0)
 
 
-def _slots(owner: np.ndarray, objects: int) -> tuple[Tensor, Tensor]:
-    depth = max([int(np.bincount(row[row >= 0]).max()) for row in owner if (row >= 0).any()], default=1)
-    slots = np.zeros((len(owner), objects, depth), dtype=np.int64)
-    owned = np.zeros((len(owner), objects), dtype=bool)
-    for row, owners in enumerate(owner):
-        for index in np.unique(owners[owners >= 0]):
-            places = np.flatnonzero(owners == index)
-            slots[row, index] = np.resize(places, depth)
-            owned[row, index] = True
-    return torch.as_tensor(slots), torch.as_tensor(owned)
+def _each_best(distance: Tensor, order: Tensor, counts: tuple[int, ...]) -> Tensor:
+    """Place of the smallest distance among each object's solids: `(point, object)`."""
+    columns, first = distance.new_full((len(distance), len(counts)), -1, dtype=torch.long), 0
+    sorted_distance = distance[:, order]
+    for index, count in enumerate(counts):
+        if count:
+            best = sorted_distance[:, first : first + count].argmin(dim=1)
+            columns[:, index] = order[best + first]
+        first += count
+    return columns

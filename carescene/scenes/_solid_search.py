@@ -11,7 +11,7 @@ from carescene.scenes._space_order import space_order
 # Numbers per temporary array (4 MB in float32): more falls out of a processor's cache, and is slower.
 CHUNK: Final = 1 << 20
 # Points that share one list of solids: fewer need more rounds, more lie further apart and need longer lists.
-_NEIGHBOURS: Final = 256
+_NEIGHBOURS: Final = 128
 
 
 class SolidTable(NamedTuple):

@@ -5,7 +5,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from carescene.errors import UserError
+from carescene.scenes.footprint import wall_distance
 from carescene.scenes.furniture import check_object
 from carescene.scenes.materials import MATERIALS
 from carescene.scenes.scene import Scene, SceneObject, area, object_to_world, require
@@ -219,9 +222,9 @@ def _fold_back(one: tuple[Point, Point], two: tuple[Point, Point]) -> bool:
 
 def _sticks_out(polygon: list[Point], thing: SceneObject) -> float:
     """How far an object's box reaches through a wall, metres: 0 if it stands free."""
-    inside = _is_inside(polygon, (thing.center[0], thing.center[1]))
-    if not inside:
-        return max(min(thing.size[:2]) / 2, _distance(polygon, (thing.center[0], thing.center[1])))
+    behind = -float(wall_distance(np.array([thing.center[:2]]), polygon)[0])
+    if behind > 0:
+        return max(behind, min(thing.size[:2]) / 2)
     cos, sin = math.cos(thing.yaw), math.sin(thing.yaw)
 
     def local(point: Point) -> Point:
@@ -267,20 +270,8 @@ def _off_wall(polygon: list[Point], thing: SceneObject) -> tuple[float, float]:
     return best
 
 
-def _distance(polygon: list[Point], point: Point) -> float:
-    return min(_to_segment(start, end, point) for start, end in _edges(polygon))
-
-
 def _to_segment(start: Point, end: Point, point: Point) -> float:
     x, y = end[0] - start[0], end[1] - start[1]
     part = ((point[0] - start[0]) * x + (point[1] - start[1]) * y) / (x * x + y * y)
     part = min(max(part, 0.0), 1.0)
     return math.dist(point, (start[0] + part * x, start[1] + part * y))
-
-
-def _is_inside(polygon: list[Point], point: Point) -> bool:
-    crossings = 0
-    for (x0, y0), (x1, y1) in _edges(polygon):
-        if (y0 > point[1]) != (y1 > point[1]):
-            crossings += point[0] < x0 + (point[1] - y0) / (y1 - y0) * (x1 - x0)
-    return crossings % 2 == 1

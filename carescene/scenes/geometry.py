@@ -138,8 +138,8 @@ class SceneGeometry:
     def _object_distance(self, points: Tensor) -> Tensor:
         places = self.solids.nearest_per_object(points)
         spread = points[:, :, None].expand(*places.shape, 3)
-        flat = self.solids.distance(spread.flatten(1, 2), places.flatten(1, 2)).reshape(places.shape)
-        distance = flat.masked_fill(~self.solids.owned[:, None], torch.inf)
+        flat = self.solids.distance(spread.flatten(1, 2), places.clamp(min=0).flatten(1, 2)).reshape(places.shape)
+        distance = flat.masked_fill(places < 0, torch.inf)
         if not any(self.meshes):
             return distance
         rooms = []

@@ -8,7 +8,6 @@ Names of meshes are relative to the scene file.
 """
 
 import json
-import math
 import re
 import shutil
 from pathlib import Path
@@ -25,6 +24,8 @@ from carescene.scenes.user_mesh import bounds_of_mesh, centered_mesh, room_mesh
 
 _JSON: Final = (".json",)
 _YAML: Final = (".yaml", ".yml")
+# Numbers beyond this mean nothing here; NaN and infinity are beyond as well.
+_LARGEST: Final = 1e12
 _SCENE_KEYS: Final = ("schema", "id", "bounds", "objects", "style", "preset", "seed", "mesh")
 _OBJECT_KEYS: Final = ("id", "kind", "center", "size", "yaw", "params", "mesh")
 
@@ -162,7 +163,7 @@ def _object_from_dict(plain: Any, where: str, folder: Path | None) -> SceneObjec
         _refuse(where, f"kind to be one of {', '.join(KINDS)}", repr(kind), "Use 'other' for anything else.")
     params, mesh = fields.get("params") or {}, _optional(fields, "mesh", str, where)
     if not isinstance(params, dict) or not all(
-        isinstance(value, bool | int | float | str) for value in params.values()
+        isinstance(value, bool | str) or _is_numbers([value], 1) for value in params.values()
     ):
         _refuse(where, "params to map names to numbers, words or true/false", repr(params), "Correct them.")
     center, size = fields.get("center", ()), fields.get("size")
@@ -260,7 +261,7 @@ def _is_numbers(value: Any, count: int) -> bool:
     return (
         isinstance(value, list | tuple)
         and len(value) == count
-        and all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in value)
+        and all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < _LARGEST for n in value)
     )
 
 

@@ -98,6 +98,8 @@ def test_bad_scenes(tmp_path, change: dict, message: str) -> None:
         ({"center": [1, 2, True]}, r"center to be \[x, y, z\]"),
         ({"yaw": "north"}, "yaw to be a finite number"),
         ({"yaw": math.nan}, "yaw to be a finite number"),
+        ({"yaw": 10**400}, "yaw to be a finite number"),
+        ({"params": {"head_angle_deg": math.nan}}, "params to map names"),
         ({"params": {"rails": [1]}}, "params to map names"),
         ({"params": {"rails": "gold"}}, "'rails' of object 'a'"),
         ({"rotation": 3}, "but got rotation"),
