@@ -33,6 +33,8 @@ _HANGING: Final = 0.08
 _CLEARANCE: Final = 0.06
 # What is nearer than this, a curtain's rail for one, fills much of the picture; avoided where the room allows.
 _IN_THE_WAY: Final = 0.35
+# A camera above a seat sees people up to about this far from it, metres.
+_NEARBY: Final = 2.5
 _CANDIDATES: Final = 24
 # Share of the corner's distance from the middle by which a lens pulls it inwards: mild barrel, as of cheap wide lenses.
 _BARREL: Final = (0.01, 0.10)
@@ -234,7 +236,7 @@ def _look(eye: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> Pose
 def _focus(scene: Scene, people: Place, rng: np.random.Generator) -> Float[np.ndarray, "3"]:
     """What a camera is pointed at: between the beds and the middle of the floor, at about a seated person's height.
 
-    Half-way from there to the `people`, if it is known where they are.
+    More than half-way from there to the `people`, if it is known where they are.
     """
     low, high = np.min(scene.polygon, axis=0), np.max(scene.polygon, axis=0)
     middle = (low + high) / 2
@@ -242,22 +244,26 @@ def _focus(scene: Scene, people: Place, rng: np.random.Generator) -> Float[np.nd
     if beds:
         middle = 0.5 * middle + 0.5 * np.mean([bed.center[:2] for bed in beds], axis=0)
     if people is not None:
-        middle = 0.5 * middle + 0.5 * people[:2]
+        middle = 0.4 * middle + 0.6 * people[:2]
     return np.array([*(middle + rng.normal(0, 0.15, 2)), rng.uniform(0.4, 0.8)])
 
 
 def _one_resting_place(scene: Scene, people: Place, rng: np.random.Generator) -> Scene:
     """The room with one of its beds alone, or of its seats where it has no bed; empty without either.
 
-    The one nearest to the `people`, if it is known where they are.
+    The one nearest to the `people`, if it is known where they are; then a seat must be near enough to see both.
     """
     for kinds in (("bed",), ("recliner", "chair", "wheelchair", "toilet")):
         things = scene.of_kind(*kinds)
-        if things:
-            drawn = things[int(rng.integers(len(things)))]
-            if people is not None:
-                drawn = min(things, key=lambda thing: float(np.hypot(*(people[:2] - thing.center[:2]))))
-            return dataclasses.replace(scene, objects=[drawn])
+        if not things:
+            continue
+        drawn = things[int(rng.integers(len(things)))]
+        if people is not None:
+            away = [float(np.hypot(*(people[:2] - thing.center[:2]))) for thing in things]
+            drawn = things[int(np.argmin(away))]
+            if drawn.kind != "bed" and min(away) > _NEARBY:
+                continue
+        return dataclasses.replace(scene, objects=[drawn])
     return dataclasses.replace(scene, objects=[])
 
 

@@ -20,7 +20,7 @@ _POINTS: Final = 120
 # People should be at least this tall in the picture, as a share of its height, and the eye no nearer than this, metres.
 _TALL: Final = 0.33
 _PERSON: Final = 1.7
-_NEAR: Final = 1.5
+_NEAR: Final = 1.0
 # What hides a piece of the picture from nearer than this, metres, stands right before the lens.
 _BEFORE: Final = 1.0
 # Skin that touches a mattress is seen although the ray ends on it: rays stop this share of their length earlier.
