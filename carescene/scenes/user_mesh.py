@@ -21,6 +21,9 @@ _SMALLEST_M: Final = 0.01
 # A mesh fills its object's box to this, and a scanned floor lies this near to z = 0.
 _BOX_TOLERANCE_M: Final = 0.02
 _FLOOR_TOLERANCE_M: Final = 0.3
+_CORNER_M: Final = 0.01
+# Square metres below which a triangle is a line.
+_LEAST_AREA: Final = 1e-9
 
 
 def read_mesh(
@@ -56,7 +59,14 @@ def read_mesh(
     vertices = vertices * float(unit_m)
     if up == "y" or (up == "auto" and path.suffix.lower() in _Y_UP_ENDINGS):
         vertices = np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1]], axis=-1)
-    _check_extent(path, vertices[faces].reshape(-1, 3))
+    corners = vertices[faces]
+    _check_extent(path, corners.reshape(-1, 3))
+    doubled = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    if np.linalg.norm(doubled, axis=1).max() < 2 * _LEAST_AREA:
+        raise UserError(
+            f"Expected triangles with an area in mesh '{path.name}', but all {len(faces)} are lines or points. "
+            "The export probably failed; write the mesh again."
+        )
     return vertices, faces
 
 
@@ -105,7 +115,8 @@ def bounds_of_mesh(
 ) -> tuple[list[tuple[float, float]], float]:
     """Floor plan and height of a room that is given as a mesh in the world.
 
-    The plan is the convex hull of the mesh seen from above, counter-clockwise; the height is the mesh's top.
+    The plan is the convex hull of the mesh seen from above, counter-clockwise, without corners that stick out of it by
+    less than 1 cm; the height is the mesh's top.
 
     Raises:
         UserError: if the mesh's lowest point is not near z = 0, or it covers no ground.
@@ -124,7 +135,7 @@ def bounds_of_mesh(
             f"Expected room mesh '{name}' to cover ground, but seen from above it is a line. "
             "Check which axis of it points up."
         ) from error
-    return [(float(x), float(y)) for x, y in used[hull.vertices, :2]], top
+    return [(float(x), float(y)) for x, y in _simplified(used[hull.vertices, :2])], top
 
 
 def room_mesh(
@@ -180,6 +191,18 @@ def _check_extent(path: Path, corners: Float[np.ndarray, "corner 3"]) -> None:
             f"Expected mesh '{path.name}' to be at least {_SMALLEST_M * 100:.0f} cm large, but got "
             f"{extent.max() * 1000:.3g} mm. Scale it to metres."
         )
+
+
+def _simplified(corners: Float[np.ndarray, "corner 2"]) -> Float[np.ndarray, "fewer 2"]:
+    """A convex outline without the corners that barely stick out, least ones first: scans have hundreds of them."""
+    while len(corners) > 3:
+        before, after = np.roll(corners, 1, axis=0), np.roll(corners, -1, axis=0)
+        side, along = corners - before, after - before
+        out = np.abs(side[:, 0] * along[:, 1] - side[:, 1] * along[:, 0]) / np.linalg.norm(along, axis=1)
+        if out.min() >= _CORNER_M:
+            break
+        corners = np.delete(corners, out.argmin(), axis=0)
+    return corners
 
 
 def _sizes(size: tuple[float, float, float]) -> str:

@@ -8,7 +8,8 @@ import pytest
 import trimesh
 
 from carescene.errors import UserError
-from carescene.scenes import Scene, SceneObject, read_mesh
+from carescene.scenes import Scene, SceneObject, read_mesh, validate_scene
+from carescene.scenes.scene import area
 from carescene.scenes.user_mesh import bounds_of_mesh, object_mesh, room_mesh
 
 TRIANGLE = "v 0 0 0\nv 1 0 0\nv 1 1 0\n"
@@ -67,6 +68,7 @@ def test_unit(tmp_path) -> None:
             TRIANGLE.replace("v 0", "v 5000").replace("v 1", "v 5001") + "f 1 2 3\n",
             "near its origin",
         ),
+        ("line.obj", TRIANGLE.replace("1 1", "2 0") + "f 1 2 3\nf 1 1 2\n", "all 2 are lines or points"),
         ("empty.ply", "", "damaged or cut short"),
         ("text.glb", "this is no mesh", "damaged or cut short"),
         ("room.txt", "x", "Expected a mesh file"),
@@ -134,6 +136,15 @@ def test_bounds_are_the_hull_of_the_mesh() -> None:
     polygon, height = bounds_of_mesh(np.asarray(mesh.vertices), np.asarray(mesh.faces, np.int64))
     assert height == 2.5
     assert {tuple(np.round(corner, 6)) for corner in polygon} == {(0, 0), (4, 0), (4, 6), (0, 6)}
+
+
+def test_bounds_of_a_round_room_have_few_corners() -> None:
+    mesh = trimesh.creation.cylinder(3.0, 2.5, sections=2000)
+    mesh.apply_translation((0, 0, 1.25))
+    polygon, _ = bounds_of_mesh(np.asarray(mesh.vertices), np.asarray(mesh.faces, np.int64))
+    assert 12 < len(polygon) < 80
+    assert area(polygon) == pytest.approx(np.pi * 9, rel=0.02)
+    validate_scene(Scene("round", polygon))
 
 
 def test_bounds_of_a_mesh_in_the_air_or_on_edge() -> None:
