@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from scipy import sparse
 
 from carescene.rendering.floor import to_open3d
@@ -91,7 +91,7 @@ class Balls:
     radius: Float[np.ndarray, "ball"]
 
     @classmethod
-    def of(cls, vertices: Float[np.ndarray, "vertex 3"], part: Int[np.ndarray, "vertex"]) -> "Balls":
+    def of(cls, vertices: Float[np.ndarray, "vertex 3"], part: Integer[np.ndarray, "vertex"]) -> "Balls":
         """Cut every part of a body along its longest axis into pieces about as long as wide, one ball each."""
         label = np.zeros(len(vertices), np.int64)
         radii: list[float] = []

@@ -27,6 +27,8 @@ _SELF_OCCLUSION_RAYS: Final = 6
 _SKIN_LIFT: Final = 0.012
 # Changes of less than this are not drawn (a step of an 8-bit picture is 1/255).
 _UNSEEN: Final = 0.004
+# Smoothing turns 1 into nearly 1: such pixels are left as they are.
+_ROUNDING: Final = 1e-3
 _SLABS: Final = 5
 # See `room_picture`: what balls hide counts a little more, because the light field knows nothing of them at all.
 _DEEPER: Final = 1.4
@@ -36,9 +38,9 @@ _DEEPER: Final = 1.4
 class Stand:
     """What stands for people when light asks for them: their balls, and few larger ones that hold all of a person."""
 
-    balls: list[tuple[Float[np.ndarray, "ball 3"], Float[np.ndarray, "ball"]]]
+    balls: list[tuple[Float[np.ndarray, "_ 3"], Float[np.ndarray, "_"]]]
     casters: list[Any]
-    enclosing: list[tuple[Float[np.ndarray, "ball 3"], Float[np.ndarray, "ball"]]]
+    enclosing: list[tuple[Float[np.ndarray, "_ 3"], Float[np.ndarray, "_"]]]
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,8 @@ class PeopleLight:
             place = np.stack(np.divmod(pixel, width), axis=1).astype(np.float32) / self._stride
             points, normals = self.room.points.reshape(-1, 3)[pixel], self.room.normals.reshape(-1, 3)[pixel]
             values = enlarge(both, self._points, self._normals, points, normals, place)
+            changed = np.flatnonzero((values < 1 - _ROUNDING).any(axis=1))
+            pixel, values = pixel[changed], values[changed]
         sun_blocked = self._sun_rays.blocked(stand.casters, stand.enclosing)
         shaded = np.flatnonzero(sun_blocked > 0)
         every = np.union1d(pixel, shaded)

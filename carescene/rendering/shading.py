@@ -18,8 +18,8 @@ _CUT: Final = 12.0
 
 
 def lambert(
-    albedo: Float[np.ndarray, "*batch 3"], irradiance: Float[np.ndarray, "*batch 3"]
-) -> Float[np.ndarray, "*batch 3"]:
+    albedo: Float[np.ndarray, "*batch"], irradiance: Float[np.ndarray, "*batch"]
+) -> Float[np.ndarray, "*batch"]:
     """Radiance of a matt surface: albedo * irradiance / pi, the same from all sides."""
     return albedo * irradiance / np.float32(np.pi)
 

@@ -180,7 +180,7 @@ class ShadowRays:
         return chosen[_passes(*[values[chosen] for values in numbers], centers=centers, radius=radius)]
 
     def blocked(
-        self, casters: list[Any], enclosing: list[tuple[Float[np.ndarray, "ball 3"], Float[np.ndarray, "ball"]]]
+        self, casters: list[Any], enclosing: list[tuple[Float[np.ndarray, "_ 3"], Float[np.ndarray, "_"]]]
     ) -> Float[np.ndarray, "point"]:
         """Share of each point's rays that any of the casters' meshes stops; every mesh lies within its balls."""
         stopped = np.zeros(len(self.point), bool)

@@ -108,7 +108,7 @@ def test_room_without_windows_or_doors_is_lit():
 
 
 def test_unknown_light_is_refused():
-    with pytest.raises(UserError, match="day, dim, night.*'noon'"):
+    with pytest.raises(UserError, match=r"day, dim, night.*'noon'"):
         light_room(room(), "noon", 0)
 
 
