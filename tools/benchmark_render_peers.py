@@ -31,12 +31,12 @@ def rate(draw, frames, repeats):
 
 def vtk_rows(data, repeats):
     """VTK through pyvista: RGB and depth; and depth with ids, drawn as flat colours without light."""
-    import pyvista
+    import pyvista  # pyright: ignore[reportMissingImports]
 
     width, height = (int(value) for value in data["size"])
     people, frames = data["people"], data["people"].shape[1]
     triangles = np.hstack([np.full((len(data["faces"]), 1), 3), data["faces"]]).ravel()
-    rows, depth = [], None
+    rows, depth = [], np.zeros((height, width))
     for flat in (True, False):
         start = time.perf_counter()
         plotter = pyvista.Plotter(off_screen=True, window_size=(width, height))
@@ -79,7 +79,7 @@ def vtk_rows(data, repeats):
 def pyrender_rows(data, repeats):
     """pyrender: RGB and depth; and depth with ids through its flat segmentation pass."""
     os.environ["PYOPENGL_PLATFORM"] = "egl"
-    import pyrender
+    import pyrender  # pyright: ignore[reportMissingImports]
     import trimesh
 
     width, height = (int(value) for value in data["size"])
