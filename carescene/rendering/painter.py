@@ -30,11 +30,22 @@ _LOOSE: Final = 999
 
 @runtime_checkable
 class Look(Protocol):
-    """Albedo of points on a person: linear colour, near-infrared, and which garment it is."""
+    """Albedo of points on a person."""
 
-    color: Float[np.ndarray, "hit 3"]
-    infrared: Float[np.ndarray, "hit"]
-    garment: Int[np.ndarray, "hit"]
+    @property
+    def color(self) -> Float[np.ndarray, "hit 3"]:
+        """Linear red, green, blue."""
+        ...
+
+    @property
+    def infrared(self) -> Float[np.ndarray, "hit"]:
+        """Near-infrared."""
+        ...
+
+    @property
+    def garment(self) -> Int[np.ndarray, "hit"]:
+        """Which garment is hit."""
+        ...
 
 
 @runtime_checkable
