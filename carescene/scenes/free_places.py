@@ -63,7 +63,7 @@ def turned(points: Float[np.ndarray, "*batch 2"], yaw: float) -> Float[np.ndarra
     return points @ np.array([[cos, sin], [-sin, cos]])
 
 
-def thinned(points: Float[np.ndarray, "point 2"], step_m: float = 0.02) -> Float[np.ndarray, "point 2"]:
+def thinned(points: Float[np.ndarray, "point 2"], step_m: float = 0.02) -> Float[np.ndarray, "kept 2"]:
     """One point of each cell of this size: enough for coarse questions, and far fewer."""
     _, first = np.unique(np.round(points / step_m).astype(int), axis=0, return_index=True)
     return points[np.sort(first)]
