@@ -26,6 +26,8 @@ _HAIRLINES: Final[dict[str, tuple[float, ...]]] = {
     "bob": (-0.090, -0.085, -0.080, -0.075, -0.070, -0.060, -0.010, 0.080, 0.104, 0.112),
     "bun": (-0.045, -0.040, -0.020, 0.010, 0.032, 0.015, 0.045, 0.090, 0.106, 0.113),
 }
+# The top of the head, a little behind its middle, where hair thins first.
+_CROWN: Final = (0.0, 0.15, -0.13)
 # Where a bun sits: on the back of the head.
 _BUN: Final = (0.0, 0.085, -0.195)
 _HAIR_THICKNESS: Final[dict[str, float]] = {
@@ -92,15 +94,27 @@ def hair_field(face: Float[np.ndarray, "point 3"], style: HairStyle) -> Float[np
         # A wreath: nothing grows above it.
         hair = np.minimum(hair, 0.105 - 0.25 * (z + 0.2) - y)
     if style != "bob":
-        ear = np.minimum(np.minimum(y + 0.025, 0.056 - y), np.minimum(z + 0.140, -0.090 - z))
+        ear = _ellipse(z + 0.115, y - 0.016, 0.028, 0.046)
         hair = np.minimum(hair, -np.minimum(ear, side - 0.0715))
-    return np.minimum(hair, y + 0.13)
+    # Single strands at the border rather than a line drawn with a ruler.
+    strands = np.sin(1150 * side + 130 * z) * np.sin(700 * z + 450 * y) + 0.6 * np.sin(410 * side - 260 * z)
+    return np.minimum(hair, y + 0.13) + 0.0022 * strands
+
+
+def hair_cover(face: Float[np.ndarray, "point 3"], head: Head) -> Float[np.ndarray, "point"]:
+    """Share of the scalp that hair hides, 0 to 1: it thins out at the border, and with age on the crown."""
+    inside = hair_field(face, head.hair)
+    cover = np.clip((inside + 0.004) / 0.013, 0, 1)
+    old = float(np.clip((head.age_years - 50) / 35, 0, 1))
+    crown = np.exp(-(np.linalg.norm((face - np.array(_CROWN)) / np.array([0.05, 0.05, 0.06]), axis=-1) ** 2))
+    return cover * cover * (3 - 2 * cover) * (1 - old * (0.10 + 0.45 * crown))
 
 
 def hair_thickness(face: Float[np.ndarray, "point 3"], head: Head) -> Float[np.ndarray, "point"]:
     """How far hair stands off the scalp, metres: nothing at the hairline, growing inwards."""
     inside = np.clip(hair_field(face, head.hair), 0, None)
-    thickness = _HAIR_THICKNESS[head.hair] * (1 - np.exp(-inside / 0.02))
+    thin = 1 - 0.5 * float(np.clip((head.age_years - 50) / 35, 0, 1))
+    thickness = thin * _HAIR_THICKNESS[head.hair] * (1 - np.exp(-inside / 0.02))
     if head.hair == "bun":
         far = np.linalg.norm(face - np.array(_BUN), axis=-1)
         thickness = thickness + 0.05 * np.exp(-((far / 0.034) ** 4))
@@ -136,7 +150,7 @@ def skin_tint(face: Float[np.ndarray, "point 3"], head: Head) -> Float[np.ndarra
         lip = np.minimum(np.clip((-0.012 - y) / 0.004, 0, 1), np.clip((0.034 - side) / 0.01, 0, 1))
         darken(0.5 * head.stubble * np.maximum(jaw * (side > 0.03), lip * (y > -0.09)), (0.55, 0.57, 0.6))
     if old > 0:
-        darken(0.75 * old * _folds(side, y), (0.45, 0.36, 0.36))
+        darken(0.6 * old * _folds(side, y), (0.45, 0.36, 0.36))
         for spot in head.spots:
             far = np.linalg.norm(face - spot[:3], axis=-1) / spot[3]
             tint *= 1 - 0.4 * old * np.exp(-(far**4))[:, None] * (1 - np.array([0.72, 0.6, 0.5]))

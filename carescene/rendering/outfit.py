@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from carescene.rendering.clothing import GARMENT, GARMENTS, Cut, Landmarks, cloth_fields, garment_of
-from carescene.rendering.face import Head, face_coordinates, hair_thickness, head_fields, skin_tint
+from carescene.rendering.face import Head, face_coordinates, hair_cover, hair_thickness, head_fields, skin_tint
 from carescene.rendering.palettes import Paint
 
 # How far each garment stands off the skin in metres, and how strongly it hides what is under it (0 to 1 per smoothing
@@ -63,16 +63,28 @@ class Outfit:
         garment = self.garment(points)
         colors = np.array([self._paint(name).color for name in GARMENTS], np.float32)[garment]
         infrared = np.array([self._paint(name).infrared for name in GARMENTS], np.float32)[garment]
-        bare = garment == GARMENT["skin"]
-        head = bare & (points[:, 1] > self.marks.neck[1])
-        if head.any():
-            tint = skin_tint(face_coordinates(points[head], self.marks), self.head).astype(np.float32)
-            colors[head] *= tint
-            infrared[head] *= 1 - _INFRARED_MARKS * (1 - tint.mean(axis=1))
         for some, factor in self._shading(points, garment):
             colors[some] *= factor[:, None]
             infrared[some] *= 1 - 0.5 * (1 - factor)
+        bare = (garment == GARMENT["skin"]) | (garment == GARMENT["hair"])
+        head = np.flatnonzero(bare & (points[:, 1] > self.marks.neck[1]))
+        if len(head) > 0:
+            self._paint_head(head, points, garment, colors, infrared)
         return Look(colors, infrared, garment)
+
+    def _paint_head(
+        self, head: np.ndarray, points: np.ndarray, garment: np.ndarray, colors: np.ndarray, infrared: np.ndarray
+    ) -> None:
+        """Face and scalp, in place: marks on the skin, and hair that lets it show through."""
+        face = face_coordinates(points[head], self.marks)
+        skin, hair = self.paints["skin"], self.paints["hair"]
+        tint = skin_tint(face, self.head).astype(np.float32)
+        cover = hair_cover(face, self.head).astype(np.float32)
+        strands = np.where(garment[head] == GARMENT["hair"], colors[head].mean(axis=1) / np.mean(hair.color), 1.0)
+        over = np.array(hair.color, np.float32) * strands[:, None].astype(np.float32)
+        colors[head] = (1 - cover[:, None]) * tint * np.array(skin.color, np.float32) + cover[:, None] * over
+        marked = skin.infrared * (1 - _INFRARED_MARKS * (1 - tint.mean(axis=1)))
+        infrared[head] = (1 - cover) * marked + cover * hair.infrared
 
     def garment(self, points: Float[np.ndarray, "point 3"]) -> Int[np.ndarray, "point"]:
         """Index into `GARMENTS` of what covers points of the surface, in rest-pose coordinates (metres)."""

@@ -38,22 +38,35 @@ _FOOTWEAR: Final = {
 
 
 @dataclass(frozen=True)
+class Half:
+    """One half of a ring's slice: its vertices, and their shares in its middle (they sum to 1)."""
+
+    vertices: Int64[np.ndarray, "some"]
+    shares: Float[np.ndarray, "some"]
+
+    def middle(self, vertices: Float[np.ndarray, "frame vertex 3"]) -> Float[np.ndarray, "frame 3"]:
+        """Where its middle is on posed bodies."""
+        return np.einsum("v,fvc->fc", self.shares, vertices[:, self.vertices])
+
+
+@dataclass(frozen=True)
 class Tube:
     """One tube on one body.
 
     Attributes:
-        first, second: vertices of each ring's slice in its two halves: the ring's first axis points from the second
-            half to the first, the person's left.
+        rings: both halves of each ring's slice: the ring's first axis points from the middle of the second half to the
+            middle of the first, the person's left.
         ease: distance of the cloth from the slice's outline, metres.
-        shrink: factor on each ring's radius, to tuck a border in or to close an end.
+        shrink: factor on each ring's radius, to close an end.
         shift: of each ring along the tube, metres.
+        follow: how far each ring follows the body's hollows, 1, rather than spanning them, 0.
     """
 
-    first: list[Int64[np.ndarray, "_"]]
-    second: list[Int64[np.ndarray, "_"]]
+    rings: list[tuple[Half, Half]]
     ease: Float[np.ndarray, "ring point"]
     shrink: Float[np.ndarray, "ring"]
     shift: Float[np.ndarray, "ring"]
+    follow: Float[np.ndarray, "ring"]
 
 
 def tube_faces() -> Int[np.ndarray, "face 3"]:
@@ -98,28 +111,31 @@ def cut_tubes(rest: Float[np.ndarray, "vertex 3"], marks: Landmarks, cut: Cut) -
 
 
 def _hanging(rest: np.ndarray, marks: Landmarks, hem: float) -> Tube:
-    """From below the chest to the hem; arms are far out in the T-pose and so in no slice."""
+    """From the chest to the hem; arms are far out in the T-pose and so in no slice."""
     rings, points = _SHAPES["hanging"]
     # It falls from the widest part of the chest; above the armpits the slice must leave out the arms.
-    heights = np.linspace(marks.chest - 0.09, leg_height(hem, marks), rings)
-    trunk = (np.abs(rest[:, 0]) < marks.shoulder + 0.02) | (rest[:, 1] < marks.chest - 0.12)
-    trunk &= np.abs(rest[:, 0]) < 0.3
-    slices = [_slice(rest, np.abs(rest[:, 1] - height) < _SLICE, trunk, 0.0) for height in heights]
+    trunk = np.abs(rest[:, 0]) < np.where(rest[:, 1] < marks.chest - 0.12, 0.3, marks.shoulder + 0.02)
+    slices = [
+        _slice(rest, np.flatnonzero(trunk & (np.abs(rest[:, 1] - height) < _SLICE)), 0.0, up=height)
+        for height in np.linspace(marks.chest - 0.10, leg_height(hem, marks), rings)
+    ]
     down = np.linspace(0, 1, rings)[:, None]
     # The longer it hangs, the wider it falls; soft folds fan out towards the hem.
     ease = 0.002 + down * (0.018 + 0.012 * hem) + 0.006 * down * np.cos(7 * _angles(points) + 1.0)
-    return _tube(slices, ease, tuck=0.16)
+    return _tube(slices, ease, border=5)
 
 
 def _leg(rest: np.ndarray, marks: Landmarks, cut: Cut, side: int) -> Tube:
     """A straight trouser leg from the middle of the thigh to the hem."""
     rings, points = _SHAPES["left_leg"]
-    heights = np.linspace(leg_height(0.42, marks), leg_height(cut.leg_hem, marks), rings)
     middle = float(rest[(rest[:, 1] < marks.knee) & (rest[:, 0] * side > 0), 0].mean())
     near = (rest[:, 0] * side > 0) & (np.abs(rest[:, 0]) < 0.35)
-    slices = [_slice(rest, np.abs(rest[:, 1] - height) < _SLICE, near, middle) for height in heights]
+    slices = [
+        _slice(rest, np.flatnonzero(near & (np.abs(rest[:, 1] - height) < _SLICE)), middle, up=height)
+        for height in np.linspace(leg_height(0.42, marks), leg_height(cut.leg_hem, marks), rings)
+    ]
     ease = np.linspace(0.002, 0.026, rings)[:, None] + np.zeros(points)
-    return _tube(slices, ease, tuck=0.05)
+    return _tube(slices, ease, border=3)
 
 
 def _shoe(rest: np.ndarray, marks: Landmarks, cut: Cut, side: int) -> Tube:
@@ -135,27 +151,42 @@ def _shoe(rest: np.ndarray, marks: Landmarks, cut: Cut, side: int) -> Tube:
         # Slippers are open at the heel: only their sole goes on there.
         height = top if depth > (heel + toes) / 2 - 0.02 else heel_top
         near = (rest[:, 0] * side > 0) & (rest[:, 1] < max(marks.ankle + height, marks.sole + 0.03))
-        slices.append(_slice(rest, np.abs(rest[:, 2] - depth) < 0.022, near, middle))
+        slices.append(_slice(rest, np.flatnonzero(near & (np.abs(rest[:, 2] - depth) < 0.022)), middle, ahead=depth))
     ease = thick * np.clip(1 + 1.2 * np.sin(_angles(points)), 0, 1) + np.zeros((rings, 1))
     shrink = np.array([0.02, 0.80, *[1.0] * (rings - 4), 0.82, 0.02])
-    # The outermost slices' middles lie inside the foot: the rings that close the ends go on to heel and toes.
-    back, front = (float(np.mean([rest[half, 2].mean() for half in slices[ring]])) for ring in (0, -1))
+    # The outermost slices lie inside the foot: the rings that close the ends go on to heel and toes.
     shift = np.zeros(rings)
-    shift[:2] = np.array([1.0, 0.7]) * (heel - thick - back)
-    shift[-2:] = np.array([0.7, 1.0]) * (toes + thick - front)
-    return Tube([some for some, _ in slices], [others for _, others in slices], ease, shrink, shift)
+    shift[:2] = np.array([1.0, 0.7]) * (heel - thick - inner[0])
+    shift[-2:] = np.array([0.7, 1.0]) * (toes + thick - inner[-1])
+    return Tube(slices, ease, shrink, shift, np.zeros(rings))
 
 
-def _tube(slices: list[tuple[np.ndarray, np.ndarray]], ease: np.ndarray, tuck: float) -> Tube:
-    shrink = np.ones(len(slices))
-    # The upper border starts under the skin and comes out little by little, so that no edge is seen there.
-    shrink[:2] -= tuck, tuck / 4
-    return Tube([some for some, _ in slices], [others for _, others in slices], ease, shrink, np.zeros(len(slices)))
+def _tube(slices: list[tuple[Half, Half]], ease: np.ndarray, border: int) -> Tube:
+    """A tube whose upper border starts a little under the skin and leaves it over `border` rings, without an edge."""
+    rings = len(slices)
+    ease = ease - 0.009 * np.clip(1 - np.arange(rings) / 2, 0, 1)[:, None]
+    return Tube(slices, ease, np.ones(rings), np.zeros(rings), np.clip(1 - np.arange(rings) / border, 0, 1))
 
 
-def _slice(rest: np.ndarray, level: np.ndarray, near: np.ndarray, middle: float) -> tuple[np.ndarray, np.ndarray]:
-    inside = level & near
-    return np.flatnonzero(inside & (rest[:, 0] > middle)), np.flatnonzero(inside & (rest[:, 0] <= middle))
+def _slice(
+    rest: np.ndarray, some: np.ndarray, middle: float, *, up: float | None = None, ahead: float | None = None
+) -> tuple[Half, Half]:
+    """Halves of a slice left and right of x = `middle`, whose own middles lie at one height `up` or depth `ahead`.
+
+    The mean of the vertices would not do: it lies where the mesh is fine, and the rings would tilt and wave.
+    """
+    low, high = rest[some].min(axis=0), rest[some].max(axis=0)
+    place = (low + high) / 2
+    place[1], place[2] = place[1] if up is None else up, place[2] if ahead is None else ahead
+
+    def half(vertices: np.ndarray) -> Half:
+        target = np.array([float(rest[vertices, 0].mean()), place[1], place[2]])
+        # The shares nearest to equal ones whose middle is the wanted point.
+        rows = np.concatenate([rest[vertices].T.astype(np.float64), np.ones((1, len(vertices)))])
+        equal = np.full(len(vertices), 1 / len(vertices))
+        return Half(vertices, equal + np.linalg.pinv(rows) @ (np.append(target, 1.0) - rows @ equal))
+
+    return half(some[rest[some, 0] > middle]), half(some[rest[some, 0] <= middle])
 
 
 def hang(
@@ -174,10 +205,10 @@ def hang(
 
 
 def _stretch(vertices: np.ndarray, tube: Tube) -> Float[np.ndarray, "frame vertex 3"]:
-    firsts = np.stack([vertices[:, some].mean(axis=1) for some in tube.first], axis=1)
-    seconds = np.stack([vertices[:, some].mean(axis=1) for some in tube.second], axis=1)
-    centres = (firsts + seconds) / 2
-    along = np.gradient(centres, axis=1)
+    firsts = np.stack([half.middle(vertices) for half, _ in tube.rings], axis=1)
+    seconds = np.stack([half.middle(vertices) for _, half in tube.rings], axis=1)
+    middles = (firsts + seconds) / 2
+    along = np.gradient(middles, axis=1)
     # Smoothed along the tube, so that it bends around a joint over a hand's width rather than in one crease; rings that
     # close an end share their slice with a neighbour and take their direction from it.
     for _ in range(3):
@@ -186,15 +217,20 @@ def _stretch(vertices: np.ndarray, tube: Tube) -> Float[np.ndarray, "frame verte
     across = _unit(firsts - seconds)
     along = _unit(along - (along * across).sum(-1, keepdims=True) * across)
     ahead = np.cross(along, across)
-    centres = centres + tube.shift[:, None] * along
+    centres = middles + tube.shift[:, None] * along
     angle = _angles(tube.ease.shape[1])
     fan = np.stack([np.cos(angle), np.sin(angle)])
     rings = []
-    for ring, (some, others) in enumerate(zip(tube.first, tube.second, strict=True)):
-        skin = vertices[:, np.concatenate([some, others])] - (firsts[:, ring] + seconds[:, ring])[:, None] / 2
+    for ring, (first, second) in enumerate(tube.rings):
+        skin = (
+            vertices[:, np.concatenate([first.vertices, second.vertices])]
+            - (firsts[:, ring] + seconds[:, ring])[:, None] / 2
+        )
         flat = np.stack([skin @ across[:, ring, :, None], skin @ ahead[:, ring, :, None]], axis=-1)[:, :, 0]
-        radius = _outline((flat @ fan).max(axis=1), angle) + tube.ease[ring]
-        radius = radius * tube.shrink[ring]
+        radius = _outline((flat @ fan).max(axis=1), angle)
+        if tube.follow[ring] > 0:
+            radius = radius + tube.follow[ring] * (_skin_radius(flat, fan, radius) - radius)
+        radius = (radius + tube.ease[ring]) * tube.shrink[ring]
         sideways, forwards = (radius * fan[0])[..., None], (radius * fan[1])[..., None]
         rings.append(centres[:, ring, None] + sideways * across[:, ring, None] + forwards * ahead[:, ring, None])
     return np.concatenate(rings, axis=1)
@@ -205,6 +241,14 @@ def _outline(support: Float[np.ndarray, "frame angle"], angle: Float[np.ndarray,
     cos = np.cos(angle[:, None] - angle[None])
     walls = np.where(cos > 0.05, support[:, None, :] / np.maximum(cos, 0.05), np.inf)
     return walls.min(axis=-1)
+
+
+def _skin_radius(flat: np.ndarray, fan: np.ndarray, outline: np.ndarray) -> Float[np.ndarray, "frame angle"]:
+    """Radius of the slice itself in every direction: of its points within 20 degrees, or of the outline."""
+    along = flat @ fan
+    near = along > np.cos(np.deg2rad(20)) * np.linalg.norm(flat, axis=-1, keepdims=True)
+    radius = np.where(near, along, -np.inf).max(axis=1)
+    return np.where(np.isfinite(radius), np.minimum(radius, outline), outline)
 
 
 def _angles(count: int) -> Float[np.ndarray, "angle"]:
