@@ -111,12 +111,18 @@ def _pieces(faces: Int[np.ndarray, "face 3"]) -> tuple[int, Int[np.ndarray, "fac
     _, edge = np.unique(np.sort(directed, axis=1), axis=0, return_inverse=True)
     edge = edge.reshape(-1)
     owner = np.repeat(np.arange(len(faces)), 3)
-    links = coo_array((np.ones(len(edge)), (owner, edge)), shape=(len(faces), int(edge.max()) + 1)).tocsr()
+    # An edge of more than two faces joins nothing: two solids merely touch there.
+    joins = np.bincount(edge)[edge] == 2
+    links = coo_array(
+        (np.ones(joins.sum()), (owner[joins], edge[joins])), shape=(len(faces), int(edge.max()) + 1)
+    ).tocsr()
     count, label = connected_components(links @ links.T, directed=False)
-    uses = np.bincount(edge)
-    good = (uses == 2) & (np.bincount(edge, weights=forward) == 1)
+    # Now each piece's own uses of an edge.
+    _, use = np.unique(np.stack([label[owner], edge], axis=-1), axis=0, return_inverse=True)
+    use = use.reshape(-1)
+    good = (np.bincount(use) == 2) & (np.bincount(use, weights=forward) == 1)
     closed = np.ones(count, dtype=bool)
-    closed[label[owner[~good[edge]]]] = False
+    closed[label[owner[~good[use]]]] = False
     return int(count), label, closed
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 import trimesh
 
-from carescene.scenes import Scene, SceneGeometry, SceneObject
+from carescene.scenes import Scene, SceneGeometry, SceneObject, generate_scene, load_scene, scene_mesh
 from carescene.scenes._closed_pieces import split_mesh
 from carescene.scenes.mesh_distance import MeshDistance
 
@@ -104,6 +104,16 @@ def test_overlapping_solids_are_one_union() -> None:
     both = _of(trimesh.util.concatenate([first, second])).signed_distance(points)
     apart = torch.minimum(_of(first).signed_distance(points), _of(second).signed_distance(points))
     torch.testing.assert_close(both, apart)
+
+
+def test_solids_that_share_an_edge_stay_closed() -> None:
+    boxes = [trimesh.creation.box((1, 1, 1)) for _ in range(2)]
+    boxes[1].apply_translation((1, 1, 0))
+    whole = trimesh.util.concatenate(boxes)
+    points = _points(reach=1.5)
+    apart = torch.minimum(*(_of(box).signed_distance(points) for box in boxes))
+    assert _of(whole).signed
+    torch.testing.assert_close(_of(whole).signed_distance(points), apart)
 
 
 def test_solids_apart_are_searched_together() -> None:
@@ -204,3 +214,21 @@ def test_room_given_by_a_mesh_counts_once(tmp_path) -> None:
     expected = torch.tensor([[0.28, 0.08, 0.1, -0.5]])
     torch.testing.assert_close(geometry.signed_distance(points), expected, atol=1e-5, rtol=0)
     assert torch.isinf(geometry.signed_distance(points, per="object")).all()
+
+
+@pytest.mark.slow
+def test_generated_room_comes_back_as_a_users_own_mesh(tmp_path) -> None:
+    scene = generate_scene("ward_single", 2)
+    drawn = scene_mesh(scene)
+    upright = np.stack([drawn.vertices[:, 0], drawn.vertices[:, 2], -drawn.vertices[:, 1]], axis=-1)
+    trimesh.Trimesh(upright, drawn.faces, process=False).export(tmp_path / "ward.glb")
+    own = SceneGeometry.of([load_scene(tmp_path / "ward.glb")], folder=tmp_path)
+    first = SceneGeometry.of([scene])
+    low, high = np.min(scene.polygon, axis=0), np.max(scene.polygon, axis=0)
+    points = np.random.default_rng(0).uniform([*low, 0.0], [*high, scene.height], (1000, 3))
+    expected, got = (it.signed_distance(torch.as_tensor(points, dtype=torch.float32)[None])[0] for it in (first, own))
+    free = expected > 3e-3
+    assert 0.5 < free.float().mean() < 1
+    torch.testing.assert_close(got[free], expected[free], atol=3e-3, rtol=0)
+    # Every piece of furniture is closed, so the mesh knows its inside as well.
+    assert (got[expected < -3e-3] < 0).all()
