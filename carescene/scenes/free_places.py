@@ -36,7 +36,7 @@ class FreePlaces:
         blocked = [np.fft.rfft2((~grid.free).astype(np.float32)) for grid in grids]
         return cls(np.array(grids[0].origin), grids[0].free.shape, blocked)  # pyright: ignore[reportArgumentType]
 
-    def fitting_moves(self, classes: list[Float[np.ndarray, "point 2"]]) -> Float[np.ndarray, "move 2"]:
+    def fitting_moves(self, classes: list[Float[np.ndarray, "_ 2"]]) -> Float[np.ndarray, "move 2"]:
         """All moves (on a grid of 5 cm) that bring every point of every class to where it may be.
 
         The number of points that fall on blocked cells is a correlation, so it is found for all moves at once.
