@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from carescene.clips import Clip, save_clip
-from carescene.clips.formats import read_amass
+from carescene.clips.formats import read_amass, read_coco, read_mmaction, read_omnifall, read_shard_index
+from carescene.clips.rendered import load_item
 from lightning_app.main import main
 
 
@@ -70,3 +71,39 @@ def test_mistakes(arguments: list[str], message: str, tmp_path: Path, capsys: py
     assert shown.out == "" and message in shown.err and "Traceback" not in shown.err
     assert shown.err.splitlines()[-1].startswith("error: ")
     assert not list(tmp_path.rglob("*.bvh"))
+
+
+@pytest.mark.slow
+def test_what_render_writes_can_be_exported(tmp_path: Path) -> None:
+    poses = np.zeros((1, 6, 24, 3), np.float32)
+    poses[0, :, 0, 0] = np.pi / 2
+    clip = Clip(
+        id="stands",
+        fps=20.0,
+        poses=poses,
+        trans=np.tile(np.array([0, 0, 0.95], np.float32), (1, 6, 1)),
+        betas=np.zeros((1, 10), np.float32),
+        frame_label=np.full((1, 6), 8, np.int8),
+        valid=np.ones((1, 6), dtype=bool),
+    )
+    save_clip(clip, tmp_path / "clips")
+    camera = ["--scene", "corridor", "--camera", "wall", "--size", "64x48", "--fps", "10", "--workers", "1"]
+    modalities = ["--modalities", "rgb,depth,instances,keypoints"]
+    films, out = tmp_path / "films", tmp_path / "out"
+    assert main(["render", str(tmp_path / "clips"), *camera, *modalities, "--out", str(films)]) == 0
+    for kind in ("kinetics", "omnifall", "coco", "mmaction", "webdataset", "gltf"):
+        target = ["--format", kind, "--out", str(out / kind), "--workers", "1", "--rate", "10"]
+        assert main(["export", str(films), *target]) == 0
+    item = load_item(films / "stands.wall")
+    video = out / "kinetics/train/standing/stands_wall.mp4"
+    assert video.read_bytes() == item.file("rgb").read_bytes()
+    rows = read_omnifall(out / "omnifall/labels/carescene.csv")
+    assert [(row.label, row.start, row.end) for row in rows] == [(8, 0.0, item.card.frames / 10)]
+    images, people = read_coco(out / "coco/annotations/person_keypoints_train.json")
+    assert len(images) == len(people) == item.card.frames and images[0].width == 64
+    # Visible pixels lie in the box.
+    assert all(0 < person.area <= person.box[2] * person.box[3] for person in people)
+    samples, _ = read_mmaction(out / "mmaction/carescene.pkl")
+    np.testing.assert_array_equal(samples[0].keypoint, item.labels.keypoints[..., :2])
+    assert [entry.nsamples for entry in read_shard_index(out / "webdataset/train.json")] == [1]
+    assert (out / "gltf/stands.glb").is_file()
