@@ -3,7 +3,8 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,13 +22,12 @@ from carescene.errors import UserError
 from carescene.humans.body import Body, load_body
 from carescene.humans.skeleton import JOINT
 from carescene.rendering.camera import Camera
-from carescene.rendering.camera_presets import check_camera, place_camera, sees
+from carescene.rendering.camera_presets import check_camera, place_camera
 from carescene.rendering.film import FilmSettings, film, film_times
 from carescene.rendering.film_set import FilmSet
 from carescene.rendering.lights import LIGHTS
 from carescene.rendering.people import PosedPeople
 from carescene.scenes.generator import generate_scene
-from carescene.scenes.geometry import SceneGeometry
 from carescene.scenes.placement import place_clip
 from carescene.scenes.scene import Scene
 from carescene.scenes.scene_files import load_scene, scene_from_dict, scene_to_dict
@@ -39,9 +39,8 @@ SAMPLED: Final = "sample"
 _LIGHT_SHARES: Final = (0.5, 0.25, 0.25)
 # Rooms tried for a clip that fits nowhere in the first.
 _ROOMS: Final = 6
-# Cameras tried for one view, and the share of people's sampled joints that is enough.
-_CAMERAS: Final = 5
-_ENOUGH: Final = 0.7
+# Moments of a clip, and joints, that a preset camera is placed to see.
+_MOMENTS: Final = 8
 _WATCHED: Final = tuple(
     JOINT[name] for name in ("head", "pelvis", "left_wrist", "right_wrist", "left_knee", "right_knee")
 )
@@ -141,16 +140,20 @@ def produce(clip_path: Path, production: Production) -> list[str]:
         view_seed = seed_of(production.seed, clip.id, item.folder.name)
         camera = _camera(item, stage, production, view_seed)
         asked = asked_for(clip_path, item, production)
-        with tqdm(
-            total=len(film_times(clip.seconds, production.settings.fps)),
-            desc=item.folder.name,
-            unit="picture",
-            leave=False,
-            dynamic_ncols=True,
-            disable=not production.show_pictures,
-        ) as bar:
-            film(stage, camera, production.settings, item.folder, seed=view_seed, asked=asked, progress=bar.update)
+        with _picture_bar(item, clip, production) as progress:
+            film(stage, camera, production.settings, item.folder, seed=view_seed, asked=asked, progress=progress)
     return [item.folder.name for item in items]
+
+
+@contextmanager
+def _picture_bar(item: Item, clip: Clip, production: Production) -> Iterator[Callable[[], object] | None]:
+    # Not even a hidden bar where none is shown: its lock would be left over when a worker process is ended.
+    if not production.show_pictures:
+        yield None
+        return
+    count = len(film_times(clip.seconds, production.settings.fps))
+    with tqdm(total=count, desc=item.folder.name, unit="picture", leave=False, dynamic_ncols=True) as bar:
+        yield bar.update
 
 
 def stage_clip(clip: Clip, clip_folder: Path, production: Production, seed: int) -> tuple[Clip, Scene, Path | None]:
@@ -227,12 +230,6 @@ def asked_for(clip_path: Path, item: Item, production: Production) -> dict[str, 
     return json.loads(json.dumps(asked))
 
 
-def watched_share(camera: Camera, geometry: SceneGeometry, people: PosedPeople, moments: int = 6) -> float:
-    """Share of people's heads, hands, hips and knees that the camera sees past the furniture, over a few moments."""
-    points = watched_points(people, moments)
-    return float(sees(camera, geometry, points).mean()) if len(points) else 1.0
-
-
 def watched_points(people: PosedPeople, moments: int) -> Float[np.ndarray, "point 3"]:
     """Joints of everybody who is there, at so many moments spread over the clip."""
     frames = np.unique(np.linspace(0, people.valid.shape[1] - 1, moments).round().astype(int))
@@ -243,28 +240,15 @@ def watched_points(people: PosedPeople, moments: int) -> Float[np.ndarray, "poin
 def _camera(item: Item, stage: FilmSet, production: Production, seed: int) -> Camera:
     if isinstance(item.camera, Camera):
         return check_camera(item.camera, stage.scene, folder=stage.folder)
-    geometry = SceneGeometry.of([stage.scene], folder=stage.folder)
-    best: tuple[float, Camera] | None = None
-    for camera in _candidates(item.camera, stage, production, seed):
-        share = watched_share(camera, geometry, stage.people)
-        if best is None or share > best[0]:
-            best = share, camera
-        if share >= _ENOUGH:
-            break
-    assert best is not None, "the first candidate is made or refused"
-    return best[1]
-
-
-def _candidates(preset: str, stage: FilmSet, production: Production, seed: int) -> Iterator[Camera]:
-    for attempt in range(_CAMERAS):
-        yield place_camera(
-            preset,
-            stage.scene,
-            seed=seed_of(seed, attempt),
-            width=production.width,
-            height=production.height,
-            folder=stage.folder,
-        )
+    return place_camera(
+        item.camera,
+        stage.scene,
+        seed=seed,
+        width=production.width,
+        height=production.height,
+        people=watched_points(stage.people, _MOMENTS),
+        folder=stage.folder,
+    )
 
 
 def _differing(item: Item, asked: dict[str, Any]) -> list[str]:

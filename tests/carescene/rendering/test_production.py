@@ -28,10 +28,9 @@ from carescene.rendering.production import (
     seed_of,
     stage_clip,
     watched_points,
-    watched_share,
 )
 from carescene.rendering.video import read_depth_video
-from carescene.scenes import Scene, SceneGeometry, load_scene, save_scene, scene_to_dict
+from carescene.scenes import Scene, load_scene, save_scene, scene_to_dict
 
 
 def standing(clip_id: str = "a", frames: int = 2, **more: Any) -> Clip:
@@ -153,14 +152,6 @@ def test_watched_points_leave_out_who_is_not_there() -> None:
     people = pose_people(clip, load_body())
     points = watched_points(people, 4)
     assert points.shape == (12, 3) and np.isfinite(points).all()
-
-
-def test_cameras_are_judged_by_how_much_of_the_people_they_see() -> None:
-    people = pose_people(standing(), load_body())
-    geometry = SceneGeometry.of([room()])
-    assert watched_share(fixed(), geometry, people) == 1
-    away = look_at(np.array([2.0, 0.3, 2.0]), np.array([0.0, 0.0, 1.0]), width=48, height=36)
-    assert watched_share(away, geometry, people) == 0
 
 
 @pytest.mark.slow
