@@ -129,17 +129,19 @@ def check_camera(camera: Camera, scene: Scene, *, folder: Path | None = None) ->
             f"y {front:.2f} to {back:.2f}, z 0 to {scene.height:.2f} m, within its walls), but its eye is at {at}. "
             "It would see the walls from behind. Move it into the room."
         )
+    if float(geometry.signed_distance(eye).min()) > 0:
+        return camera
+    what = "a part of the room's own mesh"
     if scene.objects:
         distances = geometry.signed_distance(eye, per="object")[0, 0]
-        nearest = int(distances.argmin())
-        if float(distances[nearest]) <= 0:
-            thing = scene.objects[nearest]
-            raise UserError(
-                f"Scene '{scene.id}': expected the camera '{camera.name}' in free space, but its eye at {at} is inside "
-                f"the {thing.kind} '{thing.id}' around ({', '.join(f'{value:.2f}' for value in thing.center)}). "
-                "It would see nothing but that. Move the camera or the thing."
-            )
-    return camera
+        thing = scene.objects[int(distances.argmin())]
+        if float(distances.min()) <= 0:
+            where = ", ".join(f"{value:.2f}" for value in thing.center)
+            what = f"the {thing.kind} '{thing.id}' around ({where})"
+    raise UserError(
+        f"Scene '{scene.id}': expected the camera '{camera.name}' in free space, but its eye at {at} is inside {what}. "
+        "It would see nothing but that. Move the camera or the thing."
+    )
 
 
 def _in_free_space(cameras: list[Camera], scene: Scene, geometry: SceneGeometry) -> list[Camera]:

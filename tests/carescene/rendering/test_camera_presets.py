@@ -11,6 +11,7 @@ from carescene.rendering.camera_presets import CAMERA_PRESETS, check_camera, pla
 from carescene.rendering.camera_sight import RoomSight, clearance
 from carescene.scenes import Scene, default_object, scene_mesh
 from carescene.scenes.geometry import SceneGeometry
+from carescene.scenes.scene_files import load_scene
 
 
 def ward() -> Scene:
@@ -162,6 +163,21 @@ def test_cameras_in_furniture_are_refused():
     with pytest.raises(UserError, match="inside the cabinet 'cabinet-1'"):
         check_camera(camera_at(*cabinet.center[:2], top - 0.01), ward())
     assert check_camera(camera_at(*cabinet.center[:2], top + 0.3), ward())
+
+
+def test_cameras_in_furniture_of_a_scanned_room_are_refused(tmp_path):
+    trimesh = pytest.importorskip("trimesh")
+    walls, block = trimesh.creation.box((5, 4, 2.6)), trimesh.creation.box((2, 1, 0.5))
+    walls.apply_translation((0, 0, 1.3))
+    walls.invert()
+    block.apply_translation((1, 1, 0.25))
+    trimesh.util.concatenate([walls, block]).export(tmp_path / "room.ply")
+    scene = load_scene(tmp_path / "room.ply")
+    with pytest.raises(UserError, match="part of the room's own mesh"):
+        check_camera(camera_at(1.0, 1.0, 0.3), scene, folder=tmp_path)
+    for preset in CAMERA_PRESETS:
+        camera = place_camera(preset, scene, seed=1, width=160, height=120, folder=tmp_path)
+        assert check_camera(camera, scene, folder=tmp_path) is camera
 
 
 def test_rooms_too_full_for_a_camera_are_refused():
