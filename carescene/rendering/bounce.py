@@ -177,7 +177,9 @@ def _direct(
     caster: Any, points: np.ndarray, normals: np.ndarray, light: RoomLight, seed: int
 ) -> Float[np.ndarray, "point 3"]:
     factor, upper = received(points, normals, light)
-    bright = sum_light(factor * patches_seen(caster, points, normals, factor, light, seed=seed), upper, light)
+    bright = sum_light(
+        factor * patches_seen(caster, points, normals, factor, light, scatter(len(points), seed)), upper, light
+    )
     return bright + sun_seen(caster, points, normals, light)[:, None] * light.sun.astype(np.float32)
 
 

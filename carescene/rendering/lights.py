@@ -23,10 +23,17 @@ _GROUND: Final = np.array([0.22, 0.23, 0.19])
 _SUN: Final = np.array([1.8, 1.6, 1.3])
 _COOL_WHITE: Final = np.array([1.02, 1.0, 0.92])
 _WARM_WHITE: Final = np.array([1.15, 0.93, 0.62])
-_DUSK: Final = np.array([0.020, 0.026, 0.040])
-_MOON: Final = np.array([0.011, 0.014, 0.020])
+_DUSK: Final = np.array([0.022, 0.026, 0.034])
+_MOON: Final = np.array([0.011, 0.0135, 0.017])
 # Width of a window's frame, metres.
 _FRAME: Final = 0.05
+# At night the sky that a camera looks at is darker than the lit-up haze above it that lights the room.
+_NIGHT_VIEW: Final = 0.3
+# Light of the corridor at night, as radiance per strength of a night light, and what a closed door lets through.
+_CORRIDOR: Final = 0.45
+_AJAR: Final = 0.2
+# A closed door's leaf ends this far from the wall, metres: the corridor's light starts before it.
+_LEAF: Final = 0.14
 # Share of daylight that a roller blind lets through, spread to all sides.
 _BLIND: Final = 0.14
 # With less glass than this share of the floor the lamps are on by day too.
@@ -133,7 +140,7 @@ def light_room(scene: Scene, light: str, seed: int) -> RoomLight:
         sun=sun if windows else np.zeros(3),
         windows=windows,
         ceiling=float(scene.height),
-        window_glow=sky,
+        window_glow=_NIGHT_VIEW * sky if light == "night" else sky,
         blind_glow=_BLIND * sky,
         panel_glow=panel,
         bed_glow=20 * beds,
@@ -151,10 +158,11 @@ def window_panes(thing: SceneObject) -> tuple[Pane, Pane | None]:
     return glass, _pane(thing, edge, top) if top - edge > 0.02 else None
 
 
-def _pane(thing: SceneObject, low: float, high: float) -> Pane:
-    """A strip of an object's front between two heights over its middle, metres."""
+def _pane(thing: SceneObject, low: float, high: float, from_wall: float | None = None) -> Pane:
+    """A strip of an opening between two heights over its middle, just before its box or `from_wall` metres into it."""
     wide, deep, _ = thing.size
-    center = np.array(object_to_world(thing, (0.0, deep / 2 + _OFF_WALL, (low + high) / 2)))
+    ahead = deep / 2 + _OFF_WALL if from_wall is None else from_wall - deep / 2
+    center = np.array(object_to_world(thing, (0.0, ahead, (low + high) / 2)))
     across = np.array([np.cos(thing.yaw), np.sin(thing.yaw), 0.0])
     inward = np.array([-across[1], across[0], 0.0])
     half = max(wide / 2 - _FRAME, 0.3 * wide)
@@ -300,11 +308,13 @@ def _night_lights(scene: Scene, strength: np.ndarray) -> list[tuple[np.ndarray, 
     doors = scene.of_kind("door")
     patches: list[tuple[np.ndarray, ...]] = []
     for door in doors:
-        beside = object_to_world(door, (0.5 * door.size[0] + 0.2, 0.5 * door.size[1] + 0.1, 0.35 - door.center[2]))
+        wall = -door.size[1] / 2
+        beside = object_to_world(door, (0.5 * door.size[0] + 0.2, wall + 0.15, 0.35 - door.center[2]))
         patches.append(_bulb(scene, beside, strength))
-        patches += _patches(
-            _pane(door, -0.5 * door.size[2], 0.5 * door.size[2]), 2, 2, 0.35 * strength, 0.35 * strength
-        )
+        half = 0.5 * door.size[2]
+        ajar = _AJAR if float(door.params.get("open_deg", 0.0)) < 5 else 1.0
+        corridor = _CORRIDOR * ajar * strength
+        patches += _patches(_pane(door, -half, half, from_wall=_LEAF), 2, 2, corridor, corridor)
     if not patches:
         middle = np.array(scene.polygon).mean(axis=0)
         patches.append(_bulb(scene, (float(middle[0]), float(middle[1]), 0.35), strength))

@@ -21,10 +21,9 @@ from carescene.scenes.materials import MATERIALS
 from carescene.scenes.mesh import SceneMesh
 from carescene.scenes.scene import Scene
 
-_CLOTH: Final = "blanket"
 # Mean brightness of infrared pictures: bright near the lamp, dark towards the room's end.
 _INFRARED_BRIGHTNESS: Final = 0.16
-# Garment number of cloth that nobody wears.
+# Garment numbers of cloths that nobody wears count down from here.
 _LOOSE: Final = 999
 
 
@@ -102,7 +101,7 @@ class Painter:
             )
         self.room = RoomPicture.of(scene, mesh, view, self._field, seed=seed)
         self._people = PeopleLight(view, self.room, self._field, seed)
-        self._cloth_color = np.array(material_color(scene, _CLOTH), np.float32)
+        self._scene = scene
         self.gain = exposure(self.room.color, self._field.light.brightness)
         level = exposure(np.repeat(self.room.infrared[..., None], 3, axis=2), _INFRARED_BRIGHTNESS)
         self.infrared_gain = float(level[1])
@@ -190,7 +189,7 @@ class Painter:
         channels = picture.shape[1]
         weights = buffer.weights.reshape(-1, 3)[pixel]
         albedo, garment = self._worn(
-            people, buffer.instance.ravel()[pixel], buffer.face.ravel()[pixel], weights, channels
+            people, drawn.cloths, buffer.instance.ravel()[pixel], buffer.face.ravel()[pixel], weights, channels
         )
         garments = np.full(moving.shape, -1)
         garments[moving] = garment
@@ -201,7 +200,7 @@ class Painter:
         whole = behind.copy()
         whole[pixel] = color
         outline = find_outlines(drawn, self._view, garments)
-        picture[outline.pixel] = self._blend(outline, whole, behind, light, people, gain)
+        picture[outline.pixel] = self._blend(outline, whole, behind, light, people, drawn.cloths, gain)
 
     def _blend(
         self,
@@ -210,6 +209,7 @@ class Painter:
         behind: np.ndarray,
         light: np.ndarray,
         people: PeopleFrame,
+        cloths: tuple[str, ...],
         gain: np.ndarray,
     ) -> Float[np.ndarray, "pixel channel"]:
         """Mean over a pixel's centre and its extra samples, each toned on its own, as a display shows them."""
@@ -219,6 +219,7 @@ class Painter:
         shown = np.flatnonzero(outline.instance.ravel() >= CLOTH_BASE)
         albedo, _ = self._worn(
             people,
+            cloths,
             outline.instance.ravel()[shown],
             outline.face.ravel()[shown],
             outline.weights.reshape(-1, 3)[shown],
@@ -229,12 +230,22 @@ class Painter:
         return total / (count + 1)
 
     def _worn(
-        self, people: PeopleFrame, instance: np.ndarray, face: np.ndarray, weights: np.ndarray, channels: int
+        self,
+        people: PeopleFrame,
+        cloths: tuple[str, ...],
+        instance: np.ndarray,
+        face: np.ndarray,
+        weights: np.ndarray,
+        channels: int,
     ) -> tuple[Float[np.ndarray, "pixel channel"], Int[np.ndarray, "pixel"]]:
         """Albedo and garment of people's and cloths' pixels; one channel is infrared."""
-        cloth = self._cloth_color if channels == 3 else np.array([MATERIALS[_CLOTH].infrared], np.float32)
-        albedo = np.tile(cloth, (len(instance), 1)).astype(np.float32)
+        albedo = np.empty((len(instance), channels), np.float32)
         garment = np.full(len(instance), _LOOSE)
+        for index, name in enumerate(cloths):
+            cloth = material_color(self._scene, name) if channels == 3 else MATERIALS[name].infrared
+            albedo[instance == CLOTH_BASE + index] = cloth
+            # Where blanket and sheet meet, the outline between them is smoothed as well.
+            garment[instance == CLOTH_BASE + index] = _LOOSE - index
         for number in np.unique(instance[instance >= PERSON_BASE]).tolist():
             mine = np.flatnonzero(instance == number)
             assert self._looks is not None, "people are drawn, so their looks must be known"

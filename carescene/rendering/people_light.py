@@ -12,7 +12,7 @@ from carescene.rendering.bounce import LightField
 from carescene.rendering.draw import Drawn
 from carescene.rendering.filters import enlarge, smooth
 from carescene.rendering.gbuffer import PERSON_BASE
-from carescene.rendering.occlusion import OCCLUSION_REACH, Balls, openness, people_openness, scatter
+from carescene.rendering.occlusion import OCCLUSION_REACH, Balls, dither, openness, people_openness
 from carescene.rendering.people import PeopleFrame
 from carescene.rendering.room_picture import RoomPicture
 from carescene.rendering.room_view import RoomView
@@ -80,11 +80,12 @@ class PeopleLight:
         self._stride = next(stride for rows, stride in _STRIDES if height <= rows)
         coarse = np.s_[:: self._stride, :: self._stride]
         self._points, self._normals = self.room.points[coarse], self.room.normals[coarse]
-        self._noise = scatter(height * width, self.seed + 5)
+        self._noise = dither(height, width)
         shown = self.room.shown[coarse].ravel() & ~self.room.glows[coarse].ravel()
         given = self.room.given[coarse].reshape(len(shown), -1) * shown[:, None]
         flat, flat_normals = self._points.reshape(-1, 3), self._normals.reshape(-1, 3)
-        noise = self._noise.reshape(height, width, 2)[coarse].reshape(-1, 2)
+        # Every coarse pixel's own pattern: taken from the fine one it would skip steps.
+        noise = dither(*self._points.shape[:2])
         light = self.field.light
         self._rays = ShadowRays.towards_patches(flat, flat_normals, given, light, noise, _ROOM_RAYS)
         self._shown = shown

@@ -12,7 +12,7 @@ from carescene.rendering.filters import enlarge, fill_holes, same_surface, smoot
 from carescene.rendering.floor import to_open3d
 from carescene.rendering.infrared import hot_spot, infrared_light, lamp_light
 from carescene.rendering.lights import RoomLight, geometry_factor, sum_light
-from carescene.rendering.occlusion import openness, scatter, tangents
+from carescene.rendering.occlusion import dither, openness, tangents
 from carescene.rendering.outlines import rays_beside
 from carescene.rendering.raycast import blend, cast, corner_weights, facing_eye
 from carescene.rendering.room_view import RoomView
@@ -24,12 +24,12 @@ from carescene.scenes.mesh import SceneMesh
 from carescene.scenes.scene import Scene
 
 _METALS: Final = ("metal", "steel_dark", "mirror")
-_OCCLUSION_RAYS: Final = 12
+_OCCLUSION_RAYS: Final = 15
 # The light field knows nothing finer than its grid, so near corners it is too bright; occlusion makes up for it.
 _DEEPER: Final = 1.4
 # A pixel that sees nothing at all shows a rounded edge from behind, by a whisker; its neighbours know better.
 _CLOSED: Final = 0.05
-_MIRROR_RAYS: Final = 4
+_MIRROR_RAYS: Final = 6
 # Sharpest mirror direction is blurred by up to this (sine of an angle) for a matt surface.
 _ROUGHNESS: Final = 0.30
 # Below this gloss nothing is mirrored visibly.
@@ -112,17 +112,18 @@ class RoomPicture:
         normals = view.buffer.normal.astype(np.float32)
         flat, flat_normals = points.reshape(-1, 3), normals.reshape(-1, 3)
         light, palette = field.light, Palette.of(scene, mesh.materials)
-        factor, bright = _patch_light(view, flat, flat_normals, light, seed)
+        noise = dither(height, width)
+        factor, bright = _patch_light(view, flat, flat_normals, light, noise)
         shape = height, width, -1
-        open_ = openness(view.caster, flat, flat_normals, scatter(len(flat), seed)[:, 0], rays=_OCCLUSION_RAYS)
+        open_ = openness(view.caster, flat, flat_normals, noise[:, 0], rays=_OCCLUSION_RAYS)
         both = np.concatenate([bright, open_[:, None]], axis=1).reshape(shape)
         both = fill_holes(smooth(both, points, normals, steps=(1, 2, 1)), open_.reshape(height, width) < _CLOSED)
         direct, open_ = both[..., :3], both[..., 3]
         sun = sun_seen(view.caster, flat, flat_normals, light).reshape(height, width)
         open_ = open_**_DEEPER
         passed = field.passed_on(flat + 0.15 * flat_normals, flat_normals).reshape(shape) * open_[..., None]
-        mirrored = _mirrored(mesh, view, palette, field, flat, flat_normals, seed).reshape(shape)
-        mirrored = smooth(mirrored, points, normals, steps=(1, 2, 3))
+        mirrored = _mirrored(mesh, view, palette, field, flat, flat_normals, noise).reshape(shape)
+        mirrored = smooth(mirrored, points, normals, steps=(1, 2, 4))
         lamp = lamp_light(flat, flat_normals, view.camera.eye, view.camera.rotation[2]).reshape(height, width)
         around = float(lamp[shown].mean()) if shown.any() else 0.0
         total = direct + passed + sun[..., None] * light.sun.astype(np.float32)
@@ -148,7 +149,7 @@ class RoomPicture:
 
 
 def _patch_light(
-    view: RoomView, points: np.ndarray, normals: np.ndarray, light: RoomLight, seed: int
+    view: RoomView, points: np.ndarray, normals: np.ndarray, light: RoomLight, noise: np.ndarray
 ) -> tuple[Float[np.ndarray, "point patch"], Float[np.ndarray, "point 3"]]:
     """What every patch gives to every pixel past the furniture (its green part), and the sum in colour."""
     given = np.empty((len(points), len(light.points)), np.float32)
@@ -157,7 +158,7 @@ def _patch_light(
     for start in range(0, len(points), _CHUNK):
         some = slice(start, start + _CHUNK)
         factor, upper = geometry_factor(points[some], normals[some], light.points, light.normals)
-        factor *= patches_seen(view.caster, points[some], normals[some], factor, light, seed=seed + start)
+        factor *= patches_seen(view.caster, points[some], normals[some], factor, light, noise[some])
         bright[some] = sum_light(factor, upper, light)
         given[some] = factor * (below + upper * (above - below))
     return given, bright
@@ -170,7 +171,7 @@ def _mirrored(
     field: LightField,
     points: np.ndarray,
     normals: np.ndarray,
-    seed: int,
+    noise: np.ndarray,
 ) -> Float[np.ndarray, "point 3"]:
     """Radiance that glossy surfaces reflect towards the camera, blurred as far as they are rough."""
     result = np.zeros((len(points), 3), np.float32)
@@ -186,10 +187,11 @@ def _mirrored(
     side, other = tangents(ways)
     rough = _ROUGHNESS * (1 - palette.gloss[kind]) ** 1.5
     total = np.zeros_like(point)
-    for turn in range(_MIRROR_RAYS):
-        spread = scatter(len(point), seed + 31 + turn)
-        radius = (rough * np.sqrt(spread[:, 0]))[:, None]
-        angle = 2 * np.pi * spread[:, 1:]
+    turn = 2 * np.pi * noise[glossy]
+    for step in range(_MIRROR_RAYS):
+        # A sunflower disc, turned by a number per pixel; rays in the middle count as many as those outside.
+        radius = (rough * np.sqrt((step + noise[glossy, 1]) / _MIRROR_RAYS))[:, None]
+        angle = (turn[:, 0] + step * np.pi * (3 - np.sqrt(5))).astype(np.float32)[:, None]
         jittered = ways + radius * (np.cos(angle) * side + np.sin(angle) * other)
         # A blurred ray that would enter the surface is turned back out of it.
         below = np.minimum(np.einsum("pc,pc->p", jittered, normal) - 0.01, 0)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from carescene.rendering.lights import RoomLight, in_sunbeam
-from carescene.rendering.occlusion import hidden_share, scatter
+from carescene.rendering.occlusion import hidden_share
 
 # Rays start this far off the surface (metres) so that it does not hide itself.
 LIFT: Final = 0.006
@@ -43,24 +43,22 @@ def patches_seen(
     normals: Float[np.ndarray, "point 3"],
     factor: Float[np.ndarray, "point patch"],
     light: RoomLight,
-    *,
-    seed: int,
+    noise: Float[np.ndarray, "point 2"],
 ) -> Float[np.ndarray, "point patch"]:
     """1 where the still room leaves the way from a point to a patch free, else 0; one ray per pair that counts.
 
-    The ray ends somewhere on the patch, differently for each point, so that smoothing over neighbours gives soft
-    shadows instead of several sharp ones.
+    The ray ends where `noise` (0 to 1, across and up) says on the patch, differently for each point, so that smoothing
+    over neighbours gives soft shadows instead of several sharp ones.
     """
     seen = np.zeros(factor.shape, np.float32)
     counts = factor > _NEGLIGIBLE * factor.sum(axis=1, keepdims=True)
     starts = points + LIFT * normals
-    spread = scatter(len(points), seed)
     for patch in range(factor.shape[1]):
         chosen = np.flatnonzero(counts[:, patch])
         if not len(chosen):
             continue
         # The golden ratio turns one number per point into another one per patch.
-        turned = (spread[chosen] + patch * np.array([0.618034, 0.754878], np.float32)) % 1
+        turned = (noise[chosen] + patch * np.array([0.618034, 0.754878], np.float32)) % 1
         ways = patch_rays(starts[chosen], np.full(len(chosen), patch), turned, light)
         seen[chosen, patch] = 1 - hidden_share(caster, starts[chosen], ways, _END)
     return seen

@@ -138,7 +138,7 @@ def test_furniture_hides_lamps():
     board = np.array([[-0.5, -0.5, 1.0], [0.5, -0.5, 1.0], [0.5, 0.5, 1.0], [-0.5, 0.5, 1.0]])
     caster = build_caster(board, np.array([[0, 1, 2], [0, 2, 3]]))
     points, normals = floor([0.0, 2.0])
-    seen = patches_seen(caster, points, normals, np.ones((2, 2), np.float32), light, seed=0)
+    seen = patches_seen(caster, points, normals, np.ones((2, 2), np.float32), light, scatter(2, 0))
     np.testing.assert_array_equal(seen, [[0, 1], [1, 1]])
 
 
