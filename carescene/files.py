@@ -1,11 +1,14 @@
 """Writing files so that one that exists under its final name is complete."""
 
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
 
 from carescene.errors import UserError
 
@@ -81,6 +84,18 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         write(file)
+
+
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays as a compressed npz that is either complete or absent.
+
+    Raises:
+        UserError: if the folder cannot be made or written, or the disk is full.
+    """
+    # In memory first: an archive that a full disk cuts short complains once more when it is thrown away.
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_atomically(path, lambda file: file.write(content.getbuffer()))
 
 
 def writable_folder(folder: Path) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 
 from carescene.clips.clip import SCHEMA_VERSION, Clip, Event, Generator, PersonInfo, Source, Weight, validate_clip
 from carescene.errors import UserError
-from carescene.files import write_atomically
+from carescene.files import write_atomically, write_npz
 
 _ARRAYS: Final[dict[str, type]] = {
     "poses": np.float32,
@@ -37,7 +37,7 @@ def save_clip(clip: Clip, folder: Path) -> Path:
     for name in _OPTIONAL_ARRAYS:
         if getattr(clip, name) is not None:
             arrays[name] = np.asarray(getattr(clip, name), np.float32)
-    write_atomically(folder / f"{clip.id}.npz", lambda file: np.savez_compressed(file, **arrays))
+    write_npz(folder / f"{clip.id}.npz", arrays)
     text = json.dumps(_header(clip), indent=1, ensure_ascii=False) + "\n"
     path = folder / f"{clip.id}.json"
     write_atomically(path, lambda file: file.write(text.encode()))

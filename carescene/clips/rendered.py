@@ -17,7 +17,7 @@ from carescene.clips.clip import Clip, Event, Generator, PersonInfo, Source, Wei
 from carescene.clips.files import load_clip
 from carescene.clips.taxonomy import OMNIFALL16, OMNIFALL_ID, UNKNOWN_LABEL
 from carescene.errors import UserError
-from carescene.files import write_atomically
+from carescene.files import write_atomically, write_npz
 
 RENDERED_SCHEMA_VERSION: Final = 1
 
@@ -232,7 +232,7 @@ def save_labels(labels: FilmLabels, folder: Path) -> Path:
         UserError: if the folder cannot be written.
     """
     arrays = {name: np.asarray(getattr(labels, name), dtype) for name, dtype in _LABEL_DTYPES.items()}
-    write_atomically(folder / LABELS_NAME, lambda file: np.savez_compressed(file, **arrays))
+    write_npz(folder / LABELS_NAME, arrays)
     return folder / LABELS_NAME
 
 

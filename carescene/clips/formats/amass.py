@@ -1,6 +1,5 @@
 """AMASS npz files: SMPL, SMPL-H or SMPL-X pose parameters (Mahmood et al. 2019)."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -13,7 +12,7 @@ from carescene.clips.formats._npz import open_npz, read_array
 from carescene.clips.formats._people import person_span
 from carescene.clips.formats.source import SourceMotion
 from carescene.errors import UserError
-from carescene.files import write_atomically
+from carescene.files import write_npz
 from carescene.humans.skeleton import JOINT_NAMES, PARENTS
 
 # Joints of the pose vectors that occur: SMPL 24, SMPL-H 52, SMPL-X 55 (AMASS "stageii"), body only 22.
@@ -123,7 +122,4 @@ def write_amass(clip: Clip, person: int, path: Path, *, smpl_betas: bool = False
         "mocap_framerate": np.array(float(clip.fps)),
         _OWN_BETAS: clip.betas[person].astype(np.float64),
     }
-    # In memory first: an archive that a full disk cuts short complains once more when it is thrown away.
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)
-    write_atomically(path, lambda file: file.write(content.getbuffer()))
+    write_npz(path, arrays)
