@@ -36,9 +36,9 @@ def walking_clip() -> Clip:
     """Two people of whom one glides 1 m in 0.6 s, at 10 frames/s; the other is there only in the first half."""
     poses = np.zeros((2, 6, 24, 3), np.float32)
     poses[:, :, JOINT["pelvis"]] = [np.pi / 2, 0, 0]
-    trans = np.full((2, 6, 3), [2.0, 2.0, 0.95], np.float32)
-    trans[0, :, 0] = np.linspace(1.0, 2.0, 6)
-    trans[1, :, :2] = [3.0, 3.2]
+    trans = np.full((2, 6, 3), [2.0, 2.0, 1.0], np.float32)
+    trans[0, :, 0] = np.linspace(1.4, 2.4, 6)
+    trans[1, :, :2] = [3.1, 3.2]
     valid = np.ones((2, 6), np.bool_)
     valid[1, 3:] = False
     labels = np.array([[0, 0, 0, 1, 1, 1], [8] * 6], np.int8)
@@ -113,7 +113,7 @@ def test_a_film_may_have_another_rate_than_the_clip(stage: FilmSet, tmp_path: Pa
     assert item.card.frames == 15 and item.labels.times[-1] == pytest.approx(14 / 25)
     # Between the clip's frames people are between their places; after its last they stay.
     at = item.labels.joints[0, :, 0, 0]
-    np.testing.assert_allclose(at, np.interp(item.labels.times, np.arange(6) / 10, np.linspace(1, 2, 6)), atol=1e-5)
+    np.testing.assert_allclose(at, np.interp(item.labels.times, np.arange(6) / 10, np.linspace(1.4, 2.4, 6)), atol=1e-5)
     assert read_depth_video(item.file("depth")).fps == 25
 
 
