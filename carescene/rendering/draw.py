@@ -46,12 +46,14 @@ class Drawn:
         buffer: what every pixel shows.
         full_pixels: how many pixels of each person would be seen if nothing hid them and the picture went on beyond its
             borders (up to one picture to every side).
+        cloths: material of each cloth.
         casters: an `open3d.t.geometry.RaycastingScene` of everybody and of every cloth by instance id, for shadow rays.
     """
 
     buffer: GBuffer
     full_pixels: Float[np.ndarray, "person"]
     casters: dict[int, Any] = field(repr=False)
+    cloths: tuple[str, ...] = ()
 
 
 def draw_buffer(room: RoomView, people: PeopleFrame, cloths: Sequence[Cloth] = (), *, shadows: bool = True) -> Drawn:
@@ -75,7 +77,7 @@ def draw_buffer(room: RoomView, people: PeopleFrame, cloths: Sequence[Cloth] = (
         _lay(
             _Thing(cloth.vertices, cloth.topology, CLOTH_BASE + index, has_parts=False), room, buffer, casters, shadows
         )
-    return Drawn(buffer, full, casters)
+    return Drawn(buffer, full, casters, tuple(cloth.material for cloth in cloths))
 
 
 @dataclass(frozen=True)
