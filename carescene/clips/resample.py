@@ -5,7 +5,7 @@ from jaxtyping import Float
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
-from carescene.clips.formats.source import SourceMotion
+from carescene.humans.source_motion import SourceMotion
 
 
 def frame_times(seconds: float, fps: float) -> Float[np.ndarray, "frame"]:

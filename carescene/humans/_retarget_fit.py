@@ -8,7 +8,6 @@ from jaxtyping import Float
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from carescene.clips.formats.source import SourceMotion, source_kinematics
 from carescene.errors import UserError
 from carescene.humans._retarget_maps import SkeletonMap
 from carescene.humans.retarget import (
@@ -20,6 +19,7 @@ from carescene.humans.retarget import (
     sole_alignment,
 )
 from carescene.humans.skeleton import JOINT
+from carescene.humans.source_motion import SourceMotion, source_kinematics
 
 # A foot that moves slower than this stands, in metres per second; mocap noise and rolling stay below it.
 STANCE_SPEED = 0.1

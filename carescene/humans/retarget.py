@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from carescene.clips.formats.source import SourceMotion, source_kinematics
 from carescene.humans._retarget_feet import bend_toes, plant_feet
 from carescene.humans._retarget_maps import SMPL_MAP, Axis, JointAlignment, SkeletonMap
 from carescene.humans.floor import Soles, sole_heights
 from carescene.humans.kinematics import forward_kinematics, local_rotations
 from carescene.humans.rotations import matrix_to_rotvec, slerp
 from carescene.humans.skeleton import JOINT, NUM_JOINTS, PARENTS
+from carescene.humans.source_motion import SourceMotion, source_kinematics
 
 _LEGS = (("left_hip", "left_knee"), ("left_knee", "left_ankle"))
 

@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 
 from carescene.scenes.solids import Solid
 
-# A chord may cut an arc by this many metres. On a ball end, curved both ways, a triangle lies up to twice as deep: still
-# within the 2 mm in which drawn and measured surfaces must agree.
+# A chord may cut an arc by this many metres. On a ball end, curved both ways, a triangle lies up to twice as deep:
+# still within the 2 mm in which drawn and measured surfaces must agree.
 _SAGITTA = 1.0e-3
 
 Triangles = tuple[Float[np.ndarray, "vertex 3"], Float[np.ndarray, "vertex 3"], Int[np.ndarray, "face 3"]]
@@ -18,7 +18,8 @@ def tessellate(solid: Solid) -> Triangles:
     """Triangles of one solid in the frame that the solid is given in.
 
     Returns vertices in metres, unit normals and faces counter-clockwise from outside. All vertices lie on the solid's
-    surface; triangles stay within 1 mm of it, at ball-shaped ends within 2 mm. Sharp edges have separate vertices on both sides.
+    surface; triangles stay within 1 mm of it, at ball-shaped ends within 2 mm. Sharp edges have separate vertices on
+    both sides.
     """
     inner = np.maximum(solid.half - solid.radius, 0.0)
     inner[inner < 1e-9] = 0.0

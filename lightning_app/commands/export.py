@@ -9,7 +9,7 @@ from carescene import UserError
 
 if TYPE_CHECKING:
     # Imported where they are used: `--help` must not wait for torch.
-    from carescene.clips.export import Exported
+    from carescene.export import Exported
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> str:
     """Export, and say in one line what was written where."""
-    from carescene.clips.export import ExportSettings, export
+    from carescene.export import ExportSettings, export
 
     out = Path(args.out)
     settings = ExportSettings(

@@ -29,7 +29,6 @@ from carescene.clips.formats.omnifall import (
     write_split_list,
 )
 from carescene.clips.formats.samp_circle import is_samp_circle, list_samp_circle, read_samp_circle
-from carescene.clips.formats.source import SourceMotion, source_kinematics
 from carescene.clips.formats.webdataset import (
     ShardEntry,
     ShardSample,
@@ -39,6 +38,7 @@ from carescene.clips.formats.webdataset import (
     write_shard,
     write_shard_index,
 )
+from carescene.humans.source_motion import SourceMotion, source_kinematics
 
 __all__ = [
     "CocoImage",

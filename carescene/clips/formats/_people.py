@@ -7,9 +7,9 @@ from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
 from carescene.clips.clip import Clip
-from carescene.clips.formats.source import Y_UP_TO_Z_UP
 from carescene.errors import UserError
 from carescene.humans.skeleton import NUM_JOINTS
+from carescene.humans.source_motion import Y_UP_TO_Z_UP
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from scipy.spatial.transform import Rotation
 from carescene.clips.clip import Clip
 from carescene.clips.formats._npz import open_npz, read_array
 from carescene.clips.formats._people import person_span
-from carescene.clips.formats.source import SourceMotion
 from carescene.errors import UserError
 from carescene.files import write_npz
 from carescene.humans.skeleton import JOINT_NAMES, PARENTS
+from carescene.humans.source_motion import SourceMotion
 
 # Joints of the pose vectors that occur: SMPL 24, SMPL-H 52, SMPL-X 55 (AMASS "stageii"), body only 22.
 _JOINT_COUNTS: Final = (22, 24, 52, 55)

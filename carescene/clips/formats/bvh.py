@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from carescene.clips.formats.source import Y_UP_TO_Z_UP, SourceMotion
 from carescene.errors import UserError
+from carescene.humans.source_motion import Y_UP_TO_Z_UP, SourceMotion
 
 _ROTATIONS = {"xrotation": "X", "yrotation": "Y", "zrotation": "Z"}
 _POSITIONS = {"xposition": 0, "yposition": 1, "zposition": 2}

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from carescene.clips.formats.source import Y_UP_TO_Z_UP, SourceMotion
 from carescene.errors import UserError
+from carescene.humans.source_motion import Y_UP_TO_Z_UP, SourceMotion
 
 # The humanoid of the paper, in its own y-up frame that faces +x with the right side at +z, in metres.
 # Name, parent, offset, degrees of freedom (0 none, 1 hinge about z, 3 quaternion).

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from carescene.clips.formats._npz import open_npz, read_array
-from carescene.clips.formats.source import SourceMotion
 from carescene.errors import UserError
+from carescene.humans.source_motion import SourceMotion
 
 
 def list_samp_circle(path: Path) -> list[str]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from carescene.clips.formats.source import SourceMotion
 from carescene.clips.resample import resample_motion
 from carescene.humans._retarget_fit import fit_retargeting
 from carescene.humans._retarget_maps import SMPL_MAP, find_skeleton_map
 from carescene.humans.floor import Soles, estimate_floor, sole_heights, stance_heights, standing_frames
 from carescene.humans.retarget import Retargeting, retarget
+from carescene.humans.source_motion import SourceMotion
 
 
 @dataclass(frozen=True)

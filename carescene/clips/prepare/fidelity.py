@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from carescene.clips.formats.source import SourceMotion, source_kinematics
 from carescene.humans.retarget import RetargetedMotion, Retargeting
 from carescene.humans.skeleton import JOINT
+from carescene.humans.source_motion import SourceMotion, source_kinematics
 
 _STANCE_SPEED = 0.25
 _STANCE_BAND = 0.03

@@ -13,7 +13,6 @@ from jaxtyping import Float
 
 from carescene.clips.clip import Clip, PersonInfo, Source
 from carescene.clips.files import save_clip
-from carescene.clips.formats.source import SourceMotion
 from carescene.clips.prepare.calibrate import BodySetting
 from carescene.clips.prepare.describe import describe_take
 from carescene.clips.prepare.fidelity import Fidelity, measure_fidelity
@@ -25,6 +24,7 @@ from carescene.errors import UserError
 from carescene.files import write_atomically
 from carescene.humans.floor import estimate_floor, stance_heights
 from carescene.humans.retarget import RetargetedMotion, retarget, settle_feet
+from carescene.humans.source_motion import SourceMotion
 
 FPS: Final = 20.0
 

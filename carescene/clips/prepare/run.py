@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from carescene.clips.formats.source import SourceMotion
 from carescene.clips.prepare.calibrate import BodyFunctions, BodySetting, calibrate
 from carescene.clips.prepare.process import FPS, PREPARE_VERSION, TakeRecord
 from carescene.clips.prepare.report import write_report
@@ -23,6 +22,7 @@ from carescene.errors import UserError
 from carescene.files import writable_folder, write_atomically
 from carescene.humans.body import load_body
 from carescene.humans.floor import Soles, find_soles
+from carescene.humans.source_motion import SourceMotion
 from carescene.jobs import worker_count
 
 # Takes of one recorded body that its constants are fitted on; more change nothing.

@@ -15,8 +15,8 @@ from carescene.clips.formats.amass import is_amass, read_amass
 from carescene.clips.formats.bvh import read_bvh
 from carescene.clips.formats.deepmimic import read_deepmimic
 from carescene.clips.formats.samp_circle import is_samp_circle, list_samp_circle, read_samp_circle
-from carescene.clips.formats.source import SourceMotion
 from carescene.errors import UserError
+from carescene.humans.source_motion import SourceMotion
 
 DATASETS: Final[tuple[str, ...]] = ("bandai", "samp_circle", "deepmimic", "bvh", "amass")
 

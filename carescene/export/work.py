@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from carescene.clips.export.settings import ExportSettings
 from carescene.errors import UserError
+from carescene.export.settings import ExportSettings
 from carescene.files import writable_folder
 from carescene.jobs import run_jobs
 

@@ -8,14 +8,14 @@ from typing import Final
 import torch
 
 from carescene.clips.clip import Clip
-from carescene.clips.export.manifest import Manifest
-from carescene.clips.export.settings import Exported, ExportSettings
-from carescene.clips.export.sources import ClipSource
-from carescene.clips.export.work import work_through
 from carescene.clips.files import load_clip
 from carescene.clips.formats import RestBody, bvh_text, glb_bytes, write_amass
 from carescene.clips.formats._npz import open_npz, read_array
 from carescene.errors import UserError
+from carescene.export.manifest import Manifest
+from carescene.export.settings import Exported, ExportSettings
+from carescene.export.sources import ClipSource
+from carescene.export.work import work_through
 from carescene.files import write_atomically
 from carescene.humans.body import Body, load_body
 

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from carescene.clips.export.films import export_kinetics, export_omnifall
-from carescene.clips.export.motion import ENDINGS, export_motion
-from carescene.clips.export.points import export_coco, export_mmaction
-from carescene.clips.export.settings import Exported, ExportSettings
-from carescene.clips.export.shards import export_webdataset
-from carescene.clips.export.sources import FilmSource, find_clips, find_films
 from carescene.errors import UserError
+from carescene.export.films import export_kinetics, export_omnifall
+from carescene.export.motion import ENDINGS, export_motion
+from carescene.export.points import export_coco, export_mmaction
+from carescene.export.settings import Exported, ExportSettings
+from carescene.export.shards import export_webdataset
+from carescene.export.sources import FilmSource, find_clips, find_films
 from carescene.files import writable_folder
 
 _FILM_FORMATS: Final[dict[str, Callable[[Sequence[FilmSource], ExportSettings], Exported]]] = {

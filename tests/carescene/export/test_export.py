@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 
 from carescene.clips import OMNIFALL_ID, Clip, Source, save_clip
-from carescene.clips.export import EXPORT_FORMATS, ExportSettings, export
-from carescene.clips.export.manifest import MANIFEST_NAME
 from carescene.clips.formats import (
     frame_labels_of,
     read_amass,
@@ -29,6 +27,8 @@ from carescene.clips.formats import (
 )
 from carescene.clips.rendered import list_items, load_item
 from carescene.errors import UserError
+from carescene.export import EXPORT_FORMATS, ExportSettings, export
+from carescene.export.manifest import MANIFEST_NAME
 from carescene.rendering.video import iterate_video
 
 
@@ -291,7 +291,7 @@ def test_what_was_stopped_goes_on(rendered: Path, tmp_path: Path, monkeypatch: p
         return original(*args)
 
     original = shutil.copyfile
-    monkeypatch.setattr("carescene.clips.export.films.shutil.copyfile", stop_after_seven)
+    monkeypatch.setattr("carescene.export.films.shutil.copyfile", stop_after_seven)
     with pytest.raises(KeyboardInterrupt):
         export(rendered, "kinetics", settings(tmp_path / "out"))
     videos = list((tmp_path / "out").rglob("*.mp4"))
@@ -464,7 +464,7 @@ def test_bad_settings(tmp_path: Path, changes: dict[str, Any]) -> None:
 
 
 def test_performers_and_recordings_are_groups() -> None:
-    from carescene.clips.export import group_of
+    from carescene.export import group_of
 
     first, second = (Source("amass", "", f"CMU/07/{name}_01_poses") for name in ("walk", "run"))
     assert group_of(first, "a") == group_of(second, "b") != group_of(Source("amass", "", "CMU/08/walk_01_poses"), "c")

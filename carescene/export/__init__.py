@@ -1,8 +1,8 @@
 """Exporting whole folders in formats that others read: in parallel, with splits, and so that a rerun goes on."""
 
-from carescene.clips.export.run import EXPORT_FORMATS, export
-from carescene.clips.export.settings import DEFAULT_SHARD_BYTES, DEFAULT_SPLIT, Exported, ExportSettings
-from carescene.clips.export.sources import group_of
+from carescene.export.run import EXPORT_FORMATS, export
+from carescene.export.settings import DEFAULT_SHARD_BYTES, DEFAULT_SPLIT, Exported, ExportSettings
+from carescene.export.sources import group_of
 
 __all__ = [
     "DEFAULT_SHARD_BYTES",

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from carescene.clips.export.sources import FilmSource
 from carescene.clips.prepare.splits import SPLITS, SplitItem, make_splits
+from carescene.export.sources import FilmSource
 
 
 def split_films(films: Sequence[FilmSource], shares: tuple[float, float, float]) -> dict[str, str]:

@@ -6,13 +6,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from carescene.clips.export.films import labelled_films, left_out_notes
-from carescene.clips.export.frames import chosen_frames, film_frames, save_jpeg
-from carescene.clips.export.manifest import Manifest
-from carescene.clips.export.settings import Exported, ExportSettings
-from carescene.clips.export.sources import FilmSource
-from carescene.clips.export.splits import split_films, split_notes
-from carescene.clips.export.work import work_through
 from carescene.clips.formats import (
     CocoImage,
     CocoPerson,
@@ -25,6 +18,13 @@ from carescene.clips.formats import (
 )
 from carescene.clips.prepare.splits import SPLITS
 from carescene.clips.rendered import FilmLabels, label_name, load_item
+from carescene.export.films import labelled_films, left_out_notes
+from carescene.export.frames import chosen_frames, film_frames, save_jpeg
+from carescene.export.manifest import Manifest
+from carescene.export.settings import Exported, ExportSettings
+from carescene.export.sources import FilmSource
+from carescene.export.splits import split_films, split_notes
+from carescene.export.work import work_through
 
 SKELETONS_NAME: Final = "carescene.pkl"
 

@@ -5,11 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from carescene.clips.export.manifest import Manifest
-from carescene.clips.export.settings import Exported, ExportSettings
-from carescene.clips.export.sources import FilmSource
-from carescene.clips.export.splits import split_films, split_notes
-from carescene.clips.export.work import work_through
 from carescene.clips.formats import (
     ShardEntry,
     ShardSample,
@@ -21,6 +16,11 @@ from carescene.clips.formats import (
 from carescene.clips.formats.webdataset import shard_digest, shard_name
 from carescene.clips.prepare.splits import SPLITS
 from carescene.clips.rendered import CARD_NAME, LABELS_NAME
+from carescene.export.manifest import Manifest
+from carescene.export.settings import Exported, ExportSettings
+from carescene.export.sources import FilmSource
+from carescene.export.splits import split_films, split_notes
+from carescene.export.work import work_through
 
 # For people to look at, not for training.
 _LEFT_OUT: Final = ("overlay", "preview")

@@ -8,11 +8,6 @@ from typing import Final
 
 import numpy as np
 
-from carescene.clips.export.manifest import Manifest
-from carescene.clips.export.settings import Exported, ExportSettings
-from carescene.clips.export.sources import FilmSource
-from carescene.clips.export.splits import missing_labels, split_films, split_notes
-from carescene.clips.export.work import work_through
 from carescene.clips.formats import (
     LabelledSegment,
     ListedVideo,
@@ -25,6 +20,11 @@ from carescene.clips.formats import (
 from carescene.clips.prepare.splits import SPLITS
 from carescene.clips.rendered import FilmLabels, load_item
 from carescene.errors import UserError
+from carescene.export.manifest import Manifest
+from carescene.export.settings import Exported, ExportSettings
+from carescene.export.sources import FilmSource
+from carescene.export.splits import missing_labels, split_films, split_notes
+from carescene.export.work import work_through
 from carescene.files import atomic_path
 
 DATASET_NAME: Final = "carescene"
