@@ -2,7 +2,7 @@
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 # Two pixels lie on the same surface when each lies this close (metres) to the other's tangent plane ...
 _PLANE = 0.025
@@ -65,6 +65,27 @@ def fill_holes(
     return filled
 
 
+def smoothing(
+    points: Float[np.ndarray, "height width 3"], normals: Float[np.ndarray, "height width 3"], step: int
+) -> sparse.csr_matrix:
+    """One step of `smooth` as a matrix over the picture's pixels, for pictures whose geometry stays."""
+    height, width = points.shape[:2]
+    index = np.arange(height * width).reshape(height, width)
+    rows, columns, shares = [index.ravel()], [index.ravel()], [np.full(index.size, 4.0, np.float32)]
+    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        down, right = step * down, step * right
+        if down >= height or abs(right) >= width:
+            continue
+        first = np.s_[: height - down, max(0, -right) : width - max(0, right)]
+        second = np.s_[down:, max(0, right) : width + min(0, right)]
+        match = same_surface(points[first], normals[first], points[second], normals[second])
+        here, there = index[first][match], index[second][match]
+        share = np.full(len(here), 2.0 if right == 0 or down == 0 else 1.0, np.float32)
+        rows, columns, shares = [*rows, here, there], [*columns, there, here], [*shares, share, share]
+    matrix = sparse.csr_matrix((np.concatenate(shares), (np.concatenate(rows), np.concatenate(columns))))
+    return sparse.csr_matrix(sparse.diags(1 / np.asarray(matrix.sum(axis=1)).ravel()) @ matrix, dtype=np.float32)
+
+
 def enlarge(
     values: Float[np.ndarray, "rows columns channel"],
     points: Float[np.ndarray, "rows columns 3"],
@@ -73,34 +94,43 @@ def enlarge(
     fine_normals: Float[np.ndarray, "point 3"],
     place: Float[np.ndarray, "point 2"],
 ) -> Float[np.ndarray, "point channel"]:
-    """Values of a coarse picture at fine places (row and column in coarse cells, centres at whole numbers).
+    """Values of a coarse picture at fine places; see `enlarging`."""
+    flat = values.reshape(-1, values.shape[2])
+    return enlarging(points, normals, fine_points, fine_normals, place) @ flat
 
-    Bilinear over the four cells around, but only those on the same surface count; where none is, the nearest cell in
+
+def enlarging(
+    points: Float[np.ndarray, "rows columns 3"],
+    normals: Float[np.ndarray, "rows columns 3"],
+    fine_points: Float[np.ndarray, "point 3"],
+    fine_normals: Float[np.ndarray, "point 3"],
+    place: Float[np.ndarray, "point 2"],
+) -> sparse.csr_matrix:
+    """Weights, `(point, coarse pixel)`, of a coarse picture at fine places (row and column in coarse pixels, centres at
+    whole numbers).
+
+    Bilinear over the four pixels around, but only those on the same surface count; where none is, the nearest pixel in
     space counts alone (joint bilateral upsampling, Kopf et al. 2007).
     """
-    rows, columns = values.shape[:2]
-    flat, flat_points = values.reshape(rows * columns, -1), points.reshape(-1, 3)
-    flat_normals = normals.reshape(-1, 3)
-    corner = np.floor(place).astype(np.int64)
+    rows, columns = points.shape[:2]
+    flat_points, flat_normals = points.reshape(-1, 3), normals.reshape(-1, 3)
+    corner = np.floor(place).astype(np.int32)
     inside = (place - corner).astype(np.float32)
-    total = np.zeros((len(place), values.shape[2]), np.float32)
-    weight = np.zeros(len(place), np.float32)
-    nearest, best = np.zeros(len(place), np.int64), np.full(len(place), np.inf, np.float32)
-    for down in (0, 1):
-        for right in (0, 1):
-            row = np.clip(corner[:, 0] + down, 0, rows - 1)
-            index = row * columns + np.clip(corner[:, 1] + right, 0, columns - 1)
-            share = np.abs(1 - down - inside[:, 0]) * np.abs(1 - right - inside[:, 1]) + 1e-4
-            share = share * same_surface(fine_points, fine_normals, flat_points[index], flat_normals[index])
-            total += share[:, None] * flat[index]
-            weight += share
-            off = flat_points[index] - fine_points
-            apart = np.einsum("pc,pc->p", off, off) + 0.1 * (
-                1 - np.einsum("pc,pc->p", flat_normals[index], fine_normals)
-            )
-            nearer = apart < best
-            nearest, best = np.where(nearer, index, nearest), np.where(nearer, apart, best)
-    alone = weight <= 0
-    total[alone] = flat[nearest[alone]]
-    weight[alone] = 1
-    return total / weight[:, None]
+    index = np.empty((len(place), 4), np.int32)
+    share, apart = np.empty((len(place), 4), np.float32), np.empty((len(place), 4), np.float32)
+    for number, (down, right) in enumerate(np.ndindex(2, 2)):
+        row = np.clip(corner[:, 0] + down, 0, rows - 1)
+        cell = row * columns + np.clip(corner[:, 1] + right, 0, columns - 1)
+        bilinear = np.abs(1 - down - inside[:, 0]) * np.abs(1 - right - inside[:, 1]) + 1e-4
+        index[:, number] = cell
+        share[:, number] = bilinear * same_surface(fine_points, fine_normals, flat_points[cell], flat_normals[cell])
+        off = flat_points[cell] - fine_points
+        turned = 1 - np.einsum("pc,pc->p", flat_normals[cell], fine_normals)
+        apart[:, number] = np.einsum("pc,pc->p", off, off) + 0.1 * turned
+    whole = share[:, 0] + share[:, 1] + share[:, 2] + share[:, 3]
+    alone = np.flatnonzero(whole <= 0)
+    share[alone, np.argmin(apart[alone], axis=1)] = 1
+    whole[alone] = 1
+    starts = np.arange(0, index.size + 1, 4, dtype=np.int32)
+    weights = (share / whole[:, None]).ravel()
+    return sparse.csr_matrix((weights, index.ravel(), starts), shape=(len(place), rows * columns))

@@ -6,11 +6,10 @@ from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy import ndimage
 
 from carescene.rendering.bounce import LightField
 from carescene.rendering.draw import Drawn
-from carescene.rendering.filters import enlarge, smooth
+from carescene.rendering.filters import enlarging, smooth, smoothing
 from carescene.rendering.gbuffer import PERSON_BASE
 from carescene.rendering.occlusion import OCCLUSION_REACH, Balls, dither, openness, people_openness
 from carescene.rendering.people import PeopleFrame
@@ -27,8 +26,6 @@ _SELF_OCCLUSION_RAYS: Final = 6
 _SKIN_LIFT: Final = 0.012
 # Changes of less than this are not drawn (a step of an 8-bit picture is 1/255).
 _UNSEEN: Final = 0.004
-# Smoothing turns 1 into nearly 1: such pixels are left as they are.
-_ROUNDING: Final = 1e-3
 _SLABS: Final = 5
 # See `room_picture`: what balls hide counts a little more, because the light field knows nothing of them at all.
 _DEEPER: Final = 1.4
@@ -89,10 +86,14 @@ class PeopleLight:
         light = self.field.light
         self._rays = ShadowRays.towards_patches(flat, flat_normals, given, light, noise, _ROOM_RAYS)
         self._shown = shown
+        self._lit = (self.room.shown & ~self.room.glows).ravel()
+        place = np.stack(np.divmod(np.arange(height * width), width), axis=1).astype(np.float32) / self._stride
+        all_points, all_normals = self.room.points.reshape(-1, 3), self.room.normals.reshape(-1, 3)
+        self._spread = [smoothing(self._points, self._normals, step) for step in (1, 2)]
+        self._spread.append(enlarging(self._points, self._normals, all_points, all_normals, place))
         # A sunbeam's shadow has sharp edges: it is asked for at every pixel that the sun reaches.
-        everywhere = self.room.points.reshape(-1, 3), self.room.normals.reshape(-1, 3)
         sunlit = np.where(self.room.glows, 0, self.room.sun).ravel()
-        self._sun_rays = ShadowRays.towards_sun(*everywhere, sunlit, light)
+        self._sun_rays = ShadowRays.towards_sun(all_points, all_normals, sunlit, light)
 
     def stand(self, drawn: Drawn, people: PeopleFrame) -> Stand:
         """Stand-ins for everybody and every cloth of one moment."""
@@ -111,29 +112,19 @@ class PeopleLight:
 
     def on_room(self, stand: Stand) -> Influence:
         """Where people darken the room, and how much; pixels that are not named keep their light exactly."""
-        height, width = self.room.shown.shape
-        rows, columns = self._points.shape[:2]
         lamps = 1 - self._rays.blocked(stand.casters, stand.enclosing)
-        near = np.ones(rows * columns, np.float32)
+        near = np.ones(len(lamps), np.float32)
         flat, flat_normals = self._points.reshape(-1, 3), self._normals.reshape(-1, 3)
         for centers, radius in stand.balls:
             low, high = centers.min(axis=0) - OCCLUSION_REACH, centers.max(axis=0) + OCCLUSION_REACH
             chosen = np.flatnonzero(_in_box(flat, low, high) & self._shown)
             near[chosen] *= people_openness(flat[chosen], flat_normals[chosen], centers, radius) ** _DEEPER
-        both = np.stack([lamps, near], axis=-1).reshape(rows, columns, 2)
-        touched = (both < 1 - _UNSEEN).any(axis=-1)
-        pixel, values = np.zeros(0, np.int64), np.ones((0, 2), np.float32)
-        if touched.any():
-            window = _window(touched, 4)
-            both[window] = smooth(both[window], self._points[window], self._normals[window], steps=(1, 2))
-            wide = ndimage.binary_dilation(touched, np.ones((3, 3)), iterations=2)
-            fine = np.repeat(np.repeat(wide, self._stride, 0), self._stride, 1)[:height, :width]
-            pixel = np.flatnonzero(fine & self.room.shown & ~self.room.glows)
-            place = np.stack(np.divmod(pixel, width), axis=1).astype(np.float32) / self._stride
-            points, normals = self.room.points.reshape(-1, 3)[pixel], self.room.normals.reshape(-1, 3)[pixel]
-            values = enlarge(both, self._points, self._normals, points, normals, place)
-            changed = np.flatnonzero((values < 1 - _ROUNDING).any(axis=1))
-            pixel, values = pixel[changed], values[changed]
+        # Darkness rather than light is spread: where there is none, nothing changes, not even by rounding.
+        dark = np.stack([1 - lamps, 1 - near], axis=-1)
+        for matrix in self._spread:
+            dark = matrix @ dark
+        pixel = np.flatnonzero((np.maximum(dark[:, 0], dark[:, 1]) > _UNSEEN) & self._lit)
+        values = 1 - dark[pixel]
         sun_blocked = self._sun_rays.blocked(stand.casters, stand.enclosing)
         shaded = np.flatnonzero(sun_blocked > 0)
         every = np.union1d(pixel, shaded)

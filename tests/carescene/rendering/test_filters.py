@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from carescene.rendering.filters import enlarge, fill_holes, same_surface, smooth
+from carescene.rendering.filters import enlarge, enlarging, fill_holes, same_surface, smooth, smoothing
 
 
 def step(rows: int = 12, columns: int = 16) -> tuple[np.ndarray, np.ndarray]:
@@ -85,3 +85,21 @@ def test_holes_take_the_mean_around_them():
     np.testing.assert_allclose(fill_holes(values, holes), 1, rtol=1e-6)
     np.testing.assert_array_equal(fill_holes(values, np.zeros((5, 5), bool)), values)
     assert np.isfinite(fill_holes(values, np.ones((5, 5), bool))).all()
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_smoothing_matrix_does_what_smoothing_does(stride):
+    points, normals = step()
+    values = np.random.default_rng(0).random((12, 16, 2)).astype(np.float32)
+    matrix = smoothing(points, normals, stride)
+    expected = smooth(values, points, normals, steps=(stride,)).reshape(-1, 2)
+    np.testing.assert_allclose(matrix @ values.reshape(-1, 2), expected, atol=1e-5)
+
+
+def test_weights_of_enlarging_add_up_to_one():
+    points, normals = step()
+    place = np.moveaxis(np.mgrid[:24, :32], 0, -1).reshape(-1, 2).astype(np.float32) / 2
+    fine = np.repeat(np.repeat(points, 2, 0), 2, 1).reshape(-1, 3)
+    up = np.tile(np.array([0.0, 0.0, 1.0], np.float32), (len(fine), 1))
+    sums = np.asarray(enlarging(points, normals, fine, up, place).sum(axis=1)).ravel()
+    np.testing.assert_allclose(sums, 1, atol=1e-5)
