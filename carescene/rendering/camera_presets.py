@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from carescene.errors import UserError
 from carescene.rendering.camera import Camera, look_rotation
@@ -99,18 +99,6 @@ def place_camera(
         return whole - 2 * sight.hidden_before(camera)
 
     return max(cameras, key=score)
-
-
-def sees(camera: Camera, geometry: SceneGeometry, points: Float[np.ndarray, "point 3"]) -> Bool[np.ndarray, "point"]:
-    """Which points (world, metres) are in the picture with nothing of the room in between."""
-    ahead = (points - camera.eye) @ camera.rotation[2] > 0.1
-    seen = np.zeros(len(points), dtype=bool)
-    pixels, _ = camera.project(points[ahead])
-    seen[ahead] = ((pixels >= 0) & (pixels < (camera.width, camera.height))).all(axis=1)
-    along = np.linspace(0.03, 0.97, 16)[:, None, None]
-    between = camera.eye + along * (points[seen] - camera.eye)
-    seen[seen] = (clearance(geometry, between.reshape(-1, 3)).reshape(16, -1) > 0).all(axis=0)
-    return seen
 
 
 def check_camera(camera: Camera, scene: Scene, *, folder: Path | None = None) -> Camera:
