@@ -1,6 +1,7 @@
 """All places where a set of points fits between the furniture: one correlation for each turn."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -29,9 +30,13 @@ class FreePlaces:
     spectra: list[np.ndarray]
 
     @classmethod
-    def of(cls, scene: Scene, radii_m: list[float], skip: tuple[str, ...] = ()) -> "FreePlaces":
-        """Ground where points of each class keep their radius from furniture and walls; `skip` names no obstacles."""
-        grids = [walkable_grid(scene, radius + _ROUNDING_M, _CELL_M, skip) for radius in radii_m]
+    def of(cls, scene: Scene, radii_m: list[float], folder: Path | None = None) -> "FreePlaces":
+        """Ground where points of each class keep their radius from furniture and walls.
+
+        Args:
+            folder: where the scene's file lies, to which the names of its meshes are relative.
+        """
+        grids = [walkable_grid(scene, radius + _ROUNDING_M, _CELL_M, folder=folder) for radius in radii_m]
         # Beyond the edge nothing is free: it is not asked for, since whole point sets must stay on the grid.
         blocked = [np.fft.rfft2((~grid.free).astype(np.float32)) for grid in grids]
         return cls(np.array(grids[0].origin), grids[0].free.shape, blocked)  # pyright: ignore[reportArgumentType]

@@ -47,7 +47,7 @@ class Wall:
         """Of an object that stands with its back on this wall and looks into the room."""
         return math.atan2(self.direction[1], self.direction[0])
 
-    def point(self, along: float, off: float) -> tuple[float, float]:
+    def point(self, along: float | int, off: float | int) -> tuple[float, float]:
         """The place `along` metres from the wall's start and `off` metres into the room."""
         return (
             self.start[0] + along * self.direction[0] + off * self.inward[0],
@@ -96,6 +96,15 @@ def moved(thing: SceneObject, x: float, y: float, yaw: float) -> SceneObject:
     """The same thing at another place, at the same height."""
     turned = math.remainder(yaw, 2 * math.pi)
     return dataclasses.replace(thing, center=(x, y, thing.center[2]), yaw=turned)
+
+
+def against(
+    thing: SceneObject, wall: Wall, along: float | int, off: float | int = 0.0, turn: float | int = 0.0
+) -> SceneObject:
+    """The thing with its back to a wall (turned by `turn` radians from there), its side `off` metres from the wall."""
+    reach = abs(math.cos(turn)) * thing.size[1] / 2 + abs(math.sin(turn)) * thing.size[0] / 2
+    x, y = wall.point(along, reach + off)
+    return moved(thing, x, y, wall.yaw + turn)
 
 
 def swing_of(door: SceneObject, depth_m: float | None = None) -> Footprint:
@@ -170,10 +179,8 @@ class Layout:
         return thing
 
     def against(self, thing: SceneObject, wall: Wall, along: float, off: float = 0.0, turn: float = 0.0) -> SceneObject:
-        """The thing with its back to a wall (turned by `turn` from there), its side `off` metres from the wall."""
-        reach = abs(math.cos(turn)) * thing.size[1] / 2 + abs(math.sin(turn)) * thing.size[0] / 2
-        x, y = wall.point(along, reach + off)
-        return moved(thing, x, y, wall.yaw + turn)
+        """See `against`."""
+        return against(thing, wall, along, off, turn)
 
     def somewhere_against(
         self, thing: SceneObject, walls: Sequence[Wall], off: float = 0.02, turn: float = 0.0, gap: float = 0.05

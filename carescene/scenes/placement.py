@@ -9,6 +9,7 @@ import dataclasses
 import math
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -24,7 +25,7 @@ from carescene.scenes.carriers import as_bed, bed_places, seat_places
 from carescene.scenes.footprint import footprint, rectangle_distance, rectangle_points, wall_distance
 from carescene.scenes.free_places import FreePlaces, thinned, turned
 from carescene.scenes.geometry import SceneGeometry
-from carescene.scenes.rearranging import apart, cleared, replaced, restored, slid
+from carescene.scenes.rearranging import apart, bed_spots, cleared, replaced, restored
 from carescene.scenes.resting import Resting, clip_joints, find_resting
 from carescene.scenes.scene import Scene, SceneObject
 from carescene.scenes.scene_files import scene_to_dict
@@ -35,8 +36,6 @@ _LIMB_M: Final = 0.08  # from any other joint to the skin; hands and feet a litt
 _SINK_M: Final = 0.08  # how far a joint may lie inside what carries the person: mattresses and thighs give way
 _UPRIGHT: Final = (OMNIFALL_ID["walk"], OMNIFALL_ID["standing"])
 _TURNS: Final = 36
-# Beds are on castors: along their wall they go this far, nearest first.
-_SLIDES_M: Final = (0.0, 0.3, -0.3, 0.6, -0.6, 0.9, -0.9, 1.2, -1.2, 1.6, -1.6)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,19 +51,23 @@ class Move:
         return np.concatenate([flat, points[..., 2:]], axis=-1) + np.array(self.shift)
 
 
-def place_clip(clip: Clip, scene: Scene, *, seed: int, clearance_m: float | int = 0.05) -> tuple[Clip, Scene]:
+def place_clip(
+    clip: Clip, scene: Scene, *, seed: int, clearance_m: float | int = 0.05, folder: Path | None = None
+) -> tuple[Clip, Scene]:
     """Put the people of a clip into a room where they fit, and return both as they then are.
 
     People who sit or lie raised above the floor come onto a chair or bed, whose height is set to theirs; everybody else
     comes onto free floor. Every joint of every frame keeps its own flesh and `clearance_m` away from walls and things,
-    the bed or seat that carries the person excepted. Things that can be pushed aside (chairs, walkers, infusion stands,
-    overbed tables, open curtains) give way if there is no place otherwise. Contacts are not refined.
+    the bed or seat that carries the person excepted. If there is no place otherwise, things that can be pushed aside
+    (chairs, walkers, infusion stands, overbed tables, bedside cabinets) leave the room, curtains are opened, and beds
+    are pushed along their wall or to another one. Contacts are not refined.
 
     Args:
         clip: of one or more persons, metres, z up, floor at z = 0.
         scene: a room with solids, such as a generated one.
         seed: chooses among the places that fit; the same seed gives the same place.
         clearance_m: free space between skin and things, metres.
+        folder: where the scene's file lies, to which the names of its meshes are relative.
 
     Returns:
         the moved clip, whose `scene` holds the room and whose cameras are gone, and the room; a room whose furniture
@@ -76,17 +79,18 @@ def place_clip(clip: Clip, scene: Scene, *, seed: int, clearance_m: float | int 
     rng = np.random.default_rng((abs(seed), zlib.crc32(clip.id.encode())))
     joints = clip_joints(clip)
     resting = find_resting(clip, joints)
-    for room, slides in ((scene, (0.0,)), (cleared(scene), _SLIDES_M)):
-        found = _place(clip, joints, resting, room, slides, rng, float(clearance_m))
+    people = _People(clip, joints, resting, float(clearance_m), folder)
+    for pushing in (False, True):
+        found = _place(people, cleared(scene) if pushing else scene, pushing, rng)
         if found is not None:
             move, furnished = found
             moved = moved_clip(clip, move)
-            furnished = restored(furnished, scene, move.points(joints), _TRUNK_M + float(clearance_m))
+            furnished = restored(furnished, scene, move.points(joints), _TRUNK_M + float(clearance_m), folder)
             if furnished.objects != scene.objects:
                 furnished = dataclasses.replace(furnished, id=f"{scene.id}.{clip.id}")
             moved.scene = scene_to_dict(furnished)
             return moved, furnished
-    raise UserError(_no_place(clip, scene, joints, resting, float(clearance_m)))
+    raise UserError(_no_place(people, scene))
 
 
 def moved_clip(clip: Clip, move: Move) -> Clip:
@@ -103,78 +107,86 @@ def moved_clip(clip: Clip, move: Move) -> Clip:
     return dataclasses.replace(clip, poses=poses, trans=trans, trans_std=std, cameras=[])
 
 
-def _place(
-    clip: Clip,
-    joints: np.ndarray,
-    resting: list[Resting],
-    scene: Scene,
-    slides: tuple[float, ...],
-    rng: np.random.Generator,
-    clearance: float,
-) -> tuple[Move, Scene] | None:
-    if any(rest.kind != "seat" for rest in resting):
-        tries = (_onto_bed(clip, joints, resting, scene, slide, rng, clearance) for slide in slides)
-        return next((found for found in tries if found is not None), None)
-    return _onto_floor(clip, joints, resting, scene, rng, clearance)
+@dataclasses.dataclass(frozen=True)
+class _People:
+    """A clip and what placing it needs to know; `joints` as recorded, `clearance` in metres."""
+
+    clip: Clip
+    joints: Float[np.ndarray, "person frame 24 3"]
+    resting: list[Resting]
+    clearance: float
+    folder: Path | None
+
+    @property
+    def seats(self) -> list[Resting]:
+        return [rest for rest in self.resting if rest.kind == "seat"]
+
+    @property
+    def on_beds(self) -> list[Resting]:
+        return [rest for rest in self.resting if rest.kind != "seat"]
 
 
-def _onto_bed(
-    clip: Clip,
-    joints: np.ndarray,
-    resting: list[Resting],
-    scene: Scene,
-    slide: float,
-    rng: np.random.Generator,
-    clearance: float,
-) -> tuple[Move, Scene] | None:
+def _place(people: _People, scene: Scene, pushing: bool, rng: np.random.Generator) -> tuple[Move, Scene] | None:
+    if people.on_beds:
+        return _onto_bed(people, scene, pushing, rng)
+    return _onto_floor(people, scene, rng)
+
+
+def _onto_bed(people: _People, scene: Scene, pushing: bool, rng: np.random.Generator) -> tuple[Move, Scene] | None:
     """Try the room's beds in random order, and on each some places that a person may lie or sit at.
 
-    Beds are pushed sideways by `slide` metres first.
+    With `pushing`, beds may be moved too.
     """
-    seats = [rest for rest in resting if rest.kind == "seat"]
-    lying = [rest for rest in resting if rest.kind != "seat"]
-    rest = lying[0]
     beds = scene.of_kind("bed")
     for number in rng.permutation(len(beds)):
-        bed = as_bed(slid(beds[number], slide), rest, empty=any(_leaves(clip, each) for each in lying))
-        if slide and not apart(replaced(scene, bed.thing, last=True), 1):
-            continue
-        lift = 0.0 if rest.grounded else bed.height - rest.height
-        geometry = None
-        outline = thinned(joints[clip.valid][..., :2].reshape(-1, 2), 0.1)
-        for at, front in bed_places(bed.thing, rest):
-            yaw = math.atan2(front[1], front[0]) - math.atan2(rest.front[1], rest.front[0])
-            shift = at - turned(rest.at, yaw)
-            move = Move(yaw, (float(shift[0]), float(shift[1]), lift))
-            if (wall_distance(turned(outline, yaw) + shift, scene.polygon) < _LIMB_M).any():
-                continue
-            # Two people in two beds would need two beds as far apart as recorded.
-            places = np.array([turned(each.at, yaw) + shift for each in lying])
-            if (rectangle_distance(places, footprint(bed.thing)) > 0).any():
-                continue
-            furnished = _with_seats(replaced(scene, bed.thing), seats, move, rng)
-            if furnished is None:
-                continue
-            if geometry is None or seats:
-                geometry = SceneGeometry.of([furnished], dtype=torch.float64)
-            carriers = {each.person: bed.thing.id for each in lying}
-            if _keeps_clear(clip, joints, move, furnished, geometry, carriers, clearance):
-                return move, furnished
+        for spot in bed_spots(scene, beds[number]) if pushing else [beds[number]]:
+            found = _onto_this_bed(people, scene, spot, spot.center != beds[number].center, rng)
+            if found is not None:
+                return found
     return None
 
 
-def _onto_floor(
-    clip: Clip, joints: np.ndarray, seats: list[Resting], scene: Scene, rng: np.random.Generator, clearance: float
+def _onto_this_bed(
+    people: _People, scene: Scene, bed: SceneObject, is_moved: bool, rng: np.random.Generator
 ) -> tuple[Move, Scene] | None:
+    lying, rest = people.on_beds, people.on_beds[0]
+    carrier = as_bed(bed, rest, empty=any(_leaves(people.clip, each) for each in lying))
+    if is_moved and not apart(replaced(scene, carrier.thing, last=True), 1):
+        return None
+    lift = 0.0 if rest.grounded else carrier.height - rest.height
+    outline = thinned(people.joints[people.clip.valid][..., :2].reshape(-1, 2), 0.1)
+    carriers = {each.person: carrier.thing.id for each in lying}
+    geometry = None
+    for at, front in bed_places(carrier.thing, rest):
+        yaw = math.atan2(front[1], front[0]) - math.atan2(rest.front[1], rest.front[0])
+        shift = at - turned(rest.at, yaw)
+        if (wall_distance(turned(outline, yaw) + shift, scene.polygon) < _LIMB_M).any():
+            continue
+        # Two people in two beds would need two beds as far apart as recorded.
+        places = np.array([turned(each.at, yaw) + shift for each in lying])
+        if (rectangle_distance(places, footprint(carrier.thing)) > 0).any():
+            continue
+        move = Move(yaw, (float(shift[0]), float(shift[1]), lift))
+        furnished = _with_seats(replaced(scene, carrier.thing), people.seats, move, rng)
+        if furnished is None:
+            continue
+        if geometry is None or people.seats:
+            geometry = SceneGeometry.of([furnished], folder=people.folder, dtype=torch.float64)
+        if _keeps_clear(people, move, furnished, geometry, carriers):
+            return move, furnished
+    return None
+
+
+def _onto_floor(people: _People, scene: Scene, rng: np.random.Generator) -> tuple[Move, Scene] | None:
     """Search the whole floor at random turns; seats come along with the people who sit on them."""
-    taken, chairs = seat_places(scene, seats, rng)
+    taken, chairs = seat_places(scene, people.seats, rng)
     room = dataclasses.replace(scene, objects=[thing for thing in scene.objects if thing.id not in taken])
-    everywhere = np.isin(np.arange(NUM_JOINTS), _TRUNK)
-    flat = joints[clip.valid][..., :2]
-    classes = [thinned(flat[:, everywhere].reshape(-1, 2)), thinned(flat[:, ~everywhere].reshape(-1, 2))]
+    trunk = np.isin(np.arange(NUM_JOINTS), _TRUNK)
+    flat = people.joints[people.clip.valid][..., :2]
+    classes = [thinned(flat[:, trunk].reshape(-1, 2)), thinned(flat[:, ~trunk].reshape(-1, 2))]
     ground = [rectangle_points(footprint(chair), 0.05) for chair in chairs]
     classes.append(np.concatenate([np.zeros((0, 2)), *ground]))
-    places = FreePlaces.of(room, [_TRUNK_M + clearance, _LIMB_M + clearance, 0.02])
+    places = FreePlaces.of(room, [_TRUNK_M + people.clearance, _LIMB_M + people.clearance, 0.02], people.folder)
     for yaw in _turns(classes[0], scene, rng):
         moves = places.fitting_moves([turned(points, yaw) for points in classes])
         if not len(moves):
@@ -233,15 +245,7 @@ def _with_seats(scene: Scene, seats: list[Resting], move: Move, rng: np.random.G
     return furnished if apart(furnished, len(chairs)) else None
 
 
-def _keeps_clear(
-    clip: Clip,
-    joints: np.ndarray,
-    move: Move,
-    scene: Scene,
-    geometry: SceneGeometry,
-    carriers: dict[int, str],
-    clearance: float,
-) -> bool:
+def _keeps_clear(people: _People, move: Move, scene: Scene, geometry: SceneGeometry, carriers: dict[int, str]) -> bool:
     """Whether everybody keeps clear of all things, and is in what carries them no deeper than it gives way.
 
     Args:
@@ -250,9 +254,10 @@ def _keeps_clear(
     flesh = np.full(NUM_JOINTS, _LIMB_M)
     flesh[list(_TRUNK)] = _TRUNK_M
     beds = np.array([thing.id in carriers.values() for thing in scene.objects])
+    clip, joints = people.clip, people.joints
     for person in range(clip.num_persons):
         mine = np.array([thing.id == carriers.get(person) for thing in scene.objects])
-        needed = np.where(beds, 0.0, (flesh + clearance)[:, None])
+        needed = np.where(beds, 0.0, (flesh + people.clearance)[:, None])
         frames = np.nonzero(clip.valid[person])[0]
         # Some frames first: most places fail there already.
         for chosen in (frames[::8], frames):
@@ -268,11 +273,12 @@ def _keeps_clear(
     return True
 
 
-def _no_place(clip: Clip, scene: Scene, joints: np.ndarray, resting: list[Resting], clearance: float) -> str:
-    flat = joints[clip.valid][..., :2].reshape(-1, 2)
+def _no_place(people: _People, scene: Scene) -> str:
+    clip, resting = people.clip, people.resting
+    flat = people.joints[clip.valid][..., :2].reshape(-1, 2)
     spread = flat - flat.mean(axis=0)
     _, _, axes = np.linalg.svd(spread, full_matrices=False)
-    long, wide = (float(np.ptp(spread @ axis)) + 2 * (_LIMB_M + clearance) for axis in axes)
+    long, wide = (float(np.ptp(spread @ axis)) + 2 * (_LIMB_M + people.clearance) for axis in axes)
     needs = f"free floor of about {long:.1f} x {wide:.1f} m"
     if any(rest.kind != "seat" for rest in resting):
         count = len(scene.of_kind("bed"))

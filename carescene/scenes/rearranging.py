@@ -1,6 +1,9 @@
 """Furniture that gives way to people: pushed aside, taken out, put back, and checked for standing free."""
 
 import dataclasses
+import math
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -9,12 +12,17 @@ from jaxtyping import Float
 
 from carescene.scenes.footprint import footprint, overlap, within_walls
 from carescene.scenes.geometry import SceneGeometry
-from carescene.scenes.layout import swing_of
+from carescene.scenes.layout import against, swing_of, walls_of
 from carescene.scenes.scene import Scene, SceneObject
 
 _MOVABLE: Final = ("chair", "recliner", "wheelchair", "walker", "iv_pole", "overbed_table")
 _BEDSIDE_CABINET_M: Final = 1.2  # higher ones are wardrobes and stay
 _OPEN_CURTAIN: Final = 0.15
+# Beds are pushed this far to either side, nearest first, before they change to another wall.
+_SLIDES_M: Final = (0.0, 0.3, -0.3, 0.6, -0.6, 0.9, -0.9, 1.2, -1.2, 1.6, -1.6)
+_ALONG_M: Final = 0.35
+_HEAD_OFF_M: Final = 0.05
+_SIDE_OFF_M: Final = 0.12  # clear of a handrail
 
 
 def cleared(scene: Scene) -> Scene:
@@ -29,11 +37,17 @@ def cleared(scene: Scene) -> Scene:
     return dataclasses.replace(scene, objects=objects)
 
 
-def restored(furnished: Scene, before: Scene, joints: Float[np.ndarray, "*batch joint 3"], clearance_m: float) -> Scene:
+def restored(
+    furnished: Scene,
+    before: Scene,
+    joints: Float[np.ndarray, "*batch joint 3"],
+    clearance_m: float,
+    folder: Path | None = None,
+) -> Scene:
     """The room with all that was moved out of the way back where it was, if it keeps this far from all joints."""
     changed = {thing.id: thing for thing in furnished.objects}
     points = torch.from_numpy(joints[np.isfinite(joints).all(axis=-1)].reshape(1, -1, 3))
-    geometry = SceneGeometry.of([before], dtype=torch.float64)
+    geometry = SceneGeometry.of([before], folder=folder, dtype=torch.float64)
     distance = geometry.signed_distance(points, per="object")[0].amin(dim=0).numpy()
     for thing, nearest in zip(before.objects, distance, strict=True):
         if nearest < clearance_m:
@@ -54,10 +68,17 @@ def replaced(scene: Scene, thing: SceneObject, last: bool = False) -> Scene:
     return dataclasses.replace(scene, objects=objects)
 
 
-def slid(thing: SceneObject, distance: float) -> SceneObject:
-    """The thing pushed to its right by a distance in metres."""
-    x, y = footprint(thing).world(distance, 0.0)
-    return dataclasses.replace(thing, center=(x, y, thing.center[2]))
+def bed_spots(scene: Scene, bed: SceneObject) -> Iterator[SceneObject]:
+    """Where a bed on castors may stand: where it is, further along its wall, with its head or a side to any wall."""
+    part = footprint(bed)
+    for distance in _SLIDES_M:
+        x, y = part.world(distance, 0.0)
+        yield dataclasses.replace(bed, center=(x, y, bed.center[2]))
+    for turn, off in ((0.0, _HEAD_OFF_M), (math.pi / 2, _SIDE_OFF_M), (-math.pi / 2, _SIDE_OFF_M)):
+        half = bed.size[0 if turn == 0 else 1] / 2 + 0.02
+        for wall in walls_of(scene.polygon):
+            for along in np.arange(half, wall.length - half, _ALONG_M):
+                yield against(bed, wall, float(along), off, turn)
 
 
 def apart(scene: Scene, newest: int) -> bool:

@@ -5,9 +5,11 @@ solid seen from above, and so do the walls. Lower things are stepped over, highe
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 from scipy.ndimage import label
 from scipy.sparse import coo_array, csr_array
@@ -15,6 +17,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from carescene.scenes.footprint import footprint, wall_distance
 from carescene.scenes.furniture import scene_solids
+from carescene.scenes.geometry import SceneGeometry
 from carescene.scenes.layout import HEAD_ROOM_M
 from carescene.scenes.scene import Scene, SceneObject
 from carescene.scenes.solids import Solid
@@ -24,6 +27,8 @@ DISC_RADIUS_M: Final = 0.15  # half of what somebody needs who turns sideways
 _CELL_M: Final = 0.05
 # A path between two free cells may come this much nearer to a corner than the cells themselves are.
 _SLACK_M: Final = 0.005
+# The floor of a mesh must not count as an obstacle, so the lowest height is above the disc's radius.
+_MESH_HEIGHTS_M: Final = (0.3, 0.6, 0.9, 1.3, 1.7)
 _STEPS: Final = ((1, 0), (0, 1), (1, 1), (1, -1))
 
 
@@ -65,9 +70,9 @@ def outlines(scene: Scene, skip: tuple[str, ...] = ()) -> list[Float[np.ndarray,
         corners = _corners(solid)
         if corners[:, 2].max() > STEP_OVER_M and corners[:, 2].min() < HEAD_ROOM_M:
             shapes.append(_outline(corners[:, :2]))
-    # A user's own mesh has no solids; its box stands for it.
-    shapes += [footprint(thing).corners for thing in scene.objects if thing.mesh is not None and thing.id not in skip]
-    return shapes
+    # A user's own mesh has no solids; its box stands for it. In a room that is a mesh, boxes name its parts.
+    own = [thing for thing in scene.objects if thing.mesh is not None and thing.id not in skip]
+    return shapes + [footprint(thing).corners for thing in own]
 
 
 def ground_clearance(
@@ -81,7 +86,11 @@ def ground_clearance(
 
 
 def walkable_grid(
-    scene: Scene, radius_m: float = DISC_RADIUS_M, cell_m: float = _CELL_M, skip: tuple[str, ...] = ()
+    scene: Scene,
+    radius_m: float = DISC_RADIUS_M,
+    cell_m: float = _CELL_M,
+    skip: tuple[str, ...] = (),
+    folder: Path | None = None,
 ) -> WalkGrid:
     """Cells in which a disc of this radius touches neither furniture nor wall.
 
@@ -89,6 +98,8 @@ def walkable_grid(
         radius_m: of the disc.
         cell_m: side of a cell.
         skip: ids of objects to walk through.
+        folder: where the scene's file lies. A room that is a mesh of its own has no solids; with its folder it is
+            measured at some heights instead, from `_MESH_HEIGHTS_M` upwards.
     """
     corners = np.array(scene.polygon)
     low, high = corners.min(axis=0), corners.max(axis=0)
@@ -106,6 +117,13 @@ def walkable_grid(
         if near.size:
             distance = _convex_distance(near.reshape(-1, 2), outline).reshape(near.shape[:2])
             free[window] &= distance >= reach
+    if scene.mesh is not None and folder is not None:
+        geometry = SceneGeometry.of([scene], folder=folder, dtype=torch.float64)
+        for height in _MESH_HEIGHTS_M:
+            rows_free, columns_free = np.nonzero(free)
+            spots = np.column_stack([points[rows_free, columns_free], np.full(len(rows_free), height)])
+            distance = geometry.signed_distance(torch.from_numpy(spots)[None])[0].numpy()
+            free[rows_free, columns_free] = distance >= min(reach, height - STEP_OVER_M)
     return WalkGrid(origin, cell_m, free)
 
 
