@@ -123,7 +123,7 @@ class Card:
             `tilt_deg`.
         fps, frames: pictures per second, and how many.
         light: name of the light.
-        sensor: settings of the sensor model.
+        sensor: `name` and settings of the sensor model.
         modalities: file of each modality.
         settings: what was asked for; a rerun with other settings is told by it.
         persons: one entry per person.

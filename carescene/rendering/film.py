@@ -27,7 +27,7 @@ from carescene.rendering.painter import Painter
 from carescene.rendering.people import PeopleFrame
 from carescene.rendering.room_view import RoomView
 from carescene.rendering.sensing import auto_gain, average, build_chip, moments
-from carescene.rendering.sensors import Sensor
+from carescene.rendering.sensors import SENSORS, Sensor
 from carescene.rendering.video import DEPTH, GRAY, RGB, Coding, FrameWriter, h264, open_video
 from carescene.scenes.scene_files import save_scene
 
@@ -208,6 +208,14 @@ def numbers(name: str, buffer: GBuffer, camera: Camera) -> np.ndarray:
     return np.where((buffer.instance != NOTHING)[..., None], seen, 0).astype(np.uint8)
 
 
+def _sensor_name(sensor: Sensor) -> str:
+    """The preset that a sensor is, whatever its blur and coarseness; "own" for others."""
+    for name, preset in SENSORS.items():
+        if dataclasses.replace(preset, blur=sensor.blur, crf=sensor.crf) == sensor:
+            return name
+    return "own"
+
+
 def _card(
     stage: FilmSet,
     camera: Camera,
@@ -230,7 +238,7 @@ def _card(
         fps=float(settings.fps),
         frames=frames,
         light=stage.light,
-        sensor=settings.sensor.to_dict(),
+        sensor={"name": _sensor_name(settings.sensor)} | settings.sensor.to_dict(),
         modalities={key: MODALITY_FILES[key] for key in settings.modalities},
         persons=clip.persons,
         events=film_events(clip, frames / settings.fps),

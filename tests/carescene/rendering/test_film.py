@@ -150,7 +150,7 @@ def test_every_painted_film_has_the_pictures_it_should(stage: FilmSet, tmp_path:
     rgb, nir = read_video(item.file("rgb")).frames, read_video(item.file("nir")).frames
     assert 30 < rgb.mean() < 230 and rgb.std() > 5
     assert np.abs(nir.astype(int) - nir.mean(axis=-1, keepdims=True)).max() < 4, "infrared is grey"
-    assert item.card.sensor["blur"] == 3 and item.card.light == "day"
+    assert item.card.sensor["name"] == "cctv" and item.card.sensor["blur"] == 3 and item.card.light == "day"
 
 
 def test_the_same_seed_gives_the_same_noise(stage: FilmSet, tmp_path: Path) -> None:
