@@ -1,5 +1,7 @@
 """Painter: colour and infrared pictures of people in a room, from what every pixel shows."""
 
+from collections import deque
+from dataclasses import dataclass
 from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
@@ -23,6 +25,8 @@ from carescene.scenes.scene import Scene
 
 # Mean brightness of infrared pictures: bright near the lamp, dark towards the room's end.
 _INFRARED_BRIGHTNESS: Final = 0.16
+# Moments kept for a second kind of picture: more than one picture with motion blur is made of.
+_KEPT: Final = 6
 # Garment numbers of cloths that nobody wears count down from here.
 _LOOSE: Final = 999
 
@@ -60,6 +64,27 @@ def measure_light(scene: Scene, mesh: SceneMesh, view: RoomView, light: str, see
     """The light of a room; it does not depend on the camera, so several cameras' painters may share it."""
     albedo = Palette.of(scene, mesh.materials).albedo
     return LightField.of(scene, mesh, view.caster, albedo, light_room(scene, light, seed), seed=seed)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One moment as seen by one camera, before it becomes a picture.
+
+    Attributes:
+        influence: what people do to the light on the room.
+        pixel: pixels that show people or cloth, with the `light` on them and their `albedo` (red, green, blue,
+            infrared).
+        outline: extra samples at their edges; `shown` are those (counted through) that show people or cloth, with
+            `outline_albedo`.
+    """
+
+    influence: Influence
+    pixel: Int[np.ndarray, "pixel"]
+    light: LightOnPeople
+    albedo: Float[np.ndarray, "pixel 4"]
+    outline: Outline
+    shown: Int[np.ndarray, "sample"]
+    outline_albedo: Float[np.ndarray, "sample 4"]
 
 
 class Painter:
@@ -102,6 +127,8 @@ class Painter:
         self.room = RoomPicture.of(scene, mesh, view, self._field, seed=seed)
         self._people = PeopleLight(view, self.room, self._field, seed)
         self._scene = scene
+        # Colour and infrared of one picture, and of all its moments with motion blur, need the same light.
+        self._recent: deque[tuple[Drawn, Moment]] = deque(maxlen=_KEPT)
         self.gain = exposure(self.room.color, self._field.light.brightness)
         level = exposure(np.repeat(self.room.infrared[..., None], 3, axis=2), _INFRARED_BRIGHTNESS)
         self.infrared_gain = float(level[1])
@@ -114,47 +141,56 @@ class Painter:
 
     def rgb(self, drawn: Drawn, people: PeopleFrame) -> Float[np.ndarray, "height width 3"]:
         """A colour picture, linear, 0 to 1; `drawn` must have its casters."""
-        stand = self._people.stand(drawn, people)
-        influence = self._people.on_room(stand)
-        room = self.room.color.reshape(-1, 3)
-        changed = influence.pixel
-        shaded = room[changed] * self._darkening(influence)
+        moment = self._moment(drawn, people)
+        influence, light = moment.influence, moment.light
+        behind = self.room.color.reshape(-1, 3).copy()
+        behind[influence.pixel] *= self._darkening(influence)
         picture = self._empty.reshape(-1, 3).copy()
-        picture[changed] = tone(shaded * self.gain)
-        moving = drawn.buffer.instance >= CLOTH_BASE
-        if moving.any():
-            behind = room.copy()
-            behind[changed] = shaded
-            on_people = self._people.on_people(drawn, moving, stand)
-            self._paint_people(picture, behind, drawn, people, moving, on_people.direct + on_people.passed, self.gain)
+        picture[influence.pixel] = tone(behind[influence.pixel] * self.gain)
+        self._lay(picture, behind, moment, light.direct + light.passed, slice(0, 3), self.gain)
         return picture.reshape(self._empty.shape)
 
     def infrared(self, drawn: Drawn, people: PeopleFrame) -> Float[np.ndarray, "height width"]:
         """A near-infrared picture, linear, 0 to 1; `drawn` must have its casters."""
+        moment, camera = self._moment(drawn, people), self._view.camera
+        influence, light, name = moment.influence, moment.light, self._field.light.name
+        index, around = influence.pixel, self.room.around
+        total = (self.room.direct + self.room.passed).reshape(-1, 3)[index]
+        total += self.room.sun.ravel()[index, None] * self._field.light.sun.astype(np.float32)
+        lamp, open_ = self.room.lamp.ravel()[index], self.room.open.ravel()[index]
+        before = infrared_light(lamp, open_, total, around, name)
+        after = infrared_light(lamp, open_ * influence.open, total * self._darkening(influence), around, name)
+        behind = self.room.infrared.reshape(-1, 1).copy()
+        behind[index, 0] *= after / np.maximum(before, 1e-9)
+        gain = np.array([self.infrared_gain], np.float32)
+        picture = self._empty_infrared.reshape(-1, 1).copy()
+        picture[index] = tone(behind[index] * gain)
+        lamp = lamp_light(light.points, light.normals, camera.eye, camera.rotation[2])
+        falling = infrared_light(lamp, light.open, light.direct + light.passed, around, name)
+        self._lay(picture, behind, moment, falling[:, None], slice(3, 4), gain)
+        return picture.reshape(self._empty_infrared.shape)
+
+    def _moment(self, drawn: Drawn, people: PeopleFrame) -> Moment:
+        """What colour and infrared pictures of one moment share, kept for the last few."""
+        for known, moment in tuple(self._recent):
+            if known is drawn:
+                return moment
         stand = self._people.stand(drawn, people)
         influence = self._people.on_room(stand)
-        changed = influence.pixel
-        room = self.room.infrared.ravel()
-        light = self._field.light
-        total = (self.room.direct + self.room.passed).reshape(-1, 3)[changed]
-        total += self.room.sun.ravel()[changed, None] * light.sun.astype(np.float32)
-        lamp, open_ = self.room.lamp.ravel()[changed], self.room.open.ravel()[changed]
-        before = infrared_light(lamp, open_, total, self.room.around, light.name)
-        after_room = total * self._darkening(influence)
-        after = infrared_light(lamp, open_ * influence.open, after_room, self.room.around, light.name)
-        shaded = room[changed] * after / np.maximum(before, 1e-9)
-        picture = self._empty_infrared.reshape(-1, 1).copy()
-        picture[changed, 0] = tone(shaded * self.infrared_gain)
         moving = drawn.buffer.instance >= CLOTH_BASE
-        if moving.any():
-            behind = room.copy()
-            behind[changed] = shaded
-            on_people = self._people.on_people(drawn, moving, stand)
-            falling = self._infrared_on_people(drawn, moving, on_people)
-            self._paint_people(
-                picture, behind[:, None], drawn, people, moving, falling[:, None], np.array([self.infrared_gain])
-            )
-        return picture.reshape(self._empty_infrared.shape)
+        pixel, buffer = np.flatnonzero(moving), drawn.buffer
+        light = self._people.on_people(drawn, moving, stand)
+        faces, weights = buffer.face.ravel()[pixel], buffer.weights.reshape(-1, 3)[pixel]
+        albedo, garment = self._worn(drawn, people, buffer.instance.ravel()[pixel], faces, weights)
+        garments = np.full(moving.shape, -1)
+        garments[moving] = garment
+        outline = find_outlines(drawn, self._view, garments)
+        shown = np.flatnonzero(outline.instance.ravel() >= CLOTH_BASE)
+        faces, weights = outline.face.ravel()[shown], outline.weights.reshape(-1, 3)[shown]
+        outline_albedo, _ = self._worn(drawn, people, outline.instance.ravel()[shown], faces, weights)
+        moment = Moment(influence, pixel, light, albedo, outline, shown, outline_albedo)
+        self._recent.append((drawn, moment))
+        return moment
 
     def _darkening(self, influence: Influence) -> Float[np.ndarray, "pixel 3"]:
         """Light that people leave to room pixels, as a share of what they had."""
@@ -164,92 +200,46 @@ class Painter:
         left = direct * influence.lamps[:, None] + passed * influence.open[:, None] + sun * influence.sun[:, None]
         return left / np.maximum(direct + passed + sun, 1e-9)
 
-    def _infrared_on_people(
-        self, drawn: Drawn, moving: np.ndarray, on_people: LightOnPeople
-    ) -> Float[np.ndarray, "pixel"]:
-        camera = self._view.camera
-        depth = drawn.buffer.depth[moving][:, None]
-        points = camera.eye.astype(np.float32) + depth * self._view.rays[moving]
-        lamp = lamp_light(points, drawn.buffer.normal[moving], camera.eye, camera.rotation[2])
-        room = on_people.direct + on_people.passed
-        return infrared_light(lamp, on_people.open, room, self.room.around, self._field.light.name)
-
-    def _paint_people(
+    def _lay(
         self,
         picture: Float[np.ndarray, "pixel channel"],
         behind: Float[np.ndarray, "pixel channel"],
-        drawn: Drawn,
-        people: PeopleFrame,
-        moving: np.ndarray,
+        moment: Moment,
         falling: Float[np.ndarray, "moving channel"],
-        gain: np.ndarray,
+        channels: slice,
+        gain: Float[np.ndarray, "channel"],
     ) -> None:
-        """Lay what moves over the room, in place, and smooth its outlines."""
-        buffer, pixel = drawn.buffer, np.flatnonzero(moving)
-        channels = picture.shape[1]
-        weights = buffer.weights.reshape(-1, 3)[pixel]
-        albedo, garment = self._worn(
-            people, drawn.cloths, buffer.instance.ravel()[pixel], buffer.face.ravel()[pixel], weights, channels
-        )
-        garments = np.full(moving.shape, -1)
-        garments[moving] = garment
-        light = np.zeros((moving.size, channels), np.float32)
-        light[pixel] = falling
-        color = lambert(albedo, falling)
-        picture[pixel] = tone(color * gain)
-        whole = behind.copy()
-        whole[pixel] = color
-        outline = find_outlines(drawn, self._view, garments)
-        picture[outline.pixel] = self._blend(outline, whole, behind, light, people, drawn.cloths, gain)
+        """Lay what moves over the room, in place, and smooth its outlines.
 
-    def _blend(
-        self,
-        outline: Outline,
-        whole: np.ndarray,
-        behind: np.ndarray,
-        light: np.ndarray,
-        people: PeopleFrame,
-        cloths: tuple[str, ...],
-        gain: np.ndarray,
-    ) -> Float[np.ndarray, "pixel channel"]:
-        """Mean over a pixel's centre and its extra samples, each toned on its own, as a display shows them."""
-        channels = whole.shape[1]
-        count = outline.instance.shape[1]
-        samples = np.repeat(behind[outline.pixel][:, None], count, axis=1).reshape(-1, channels)
-        shown = np.flatnonzero(outline.instance.ravel() >= CLOTH_BASE)
-        albedo, _ = self._worn(
-            people,
-            cloths,
-            outline.instance.ravel()[shown],
-            outline.face.ravel()[shown],
-            outline.weights.reshape(-1, 3)[shown],
-            channels,
-        )
-        samples[shown] = lambert(albedo, light[outline.like.ravel()[shown]])
-        total = tone(samples * gain).reshape(-1, count, channels).sum(axis=1) + tone(whole[outline.pixel] * gain)
-        return total / (count + 1)
+        An outline's pixel is the mean of its centre and its extra samples, each toned on its own, as a display would
+        show them.
+        """
+        outline, count = moment.outline, moment.outline.instance.shape[1]
+        samples = np.repeat(behind[outline.pixel][:, None], count, axis=1).reshape(-1, behind.shape[1])
+        light = np.zeros_like(behind)
+        light[moment.pixel] = falling
+        behind[moment.pixel] = lambert(moment.albedo[:, channels], falling)
+        picture[moment.pixel] = tone(behind[moment.pixel] * gain)
+        like = outline.like.ravel()[moment.shown]
+        samples[moment.shown] = lambert(moment.outline_albedo[:, channels], light[like])
+        total = tone(samples * gain).reshape(-1, count, behind.shape[1]).sum(axis=1)
+        picture[outline.pixel] = (total + tone(behind[outline.pixel] * gain)) / (count + 1)
 
     def _worn(
-        self,
-        people: PeopleFrame,
-        cloths: tuple[str, ...],
-        instance: np.ndarray,
-        face: np.ndarray,
-        weights: np.ndarray,
-        channels: int,
-    ) -> tuple[Float[np.ndarray, "pixel channel"], Int[np.ndarray, "pixel"]]:
-        """Albedo and garment of people's and cloths' pixels; one channel is infrared."""
-        albedo = np.empty((len(instance), channels), np.float32)
+        self, drawn: Drawn, people: PeopleFrame, instance: np.ndarray, face: np.ndarray, weights: np.ndarray
+    ) -> tuple[Float[np.ndarray, "pixel 4"], Int[np.ndarray, "pixel"]]:
+        """Albedo (red, green, blue, infrared) and garment of people's and cloths' pixels."""
+        albedo = np.empty((len(instance), 4), np.float32)
         garment = np.full(len(instance), _LOOSE)
-        for index, name in enumerate(cloths):
-            cloth = material_color(self._scene, name) if channels == 3 else MATERIALS[name].infrared
-            albedo[instance == CLOTH_BASE + index] = cloth
+        for index, name in enumerate(drawn.cloths):
+            mine = instance == CLOTH_BASE + index
+            albedo[mine] = [*material_color(self._scene, name), MATERIALS[name].infrared]
             # Where blanket and sheet meet, the outline between them is smoothed as well.
-            garment[instance == CLOTH_BASE + index] = _LOOSE - index
+            garment[mine] = _LOOSE - index
         for number in np.unique(instance[instance >= PERSON_BASE]).tolist():
             mine = np.flatnonzero(instance == number)
             assert self._looks is not None, "people are drawn, so their looks must be known"
             look = self._looks.look(number - PERSON_BASE, people.topology.faces[face[mine]], weights[mine])
-            albedo[mine] = look.color if channels == 3 else look.infrared[:, None]
+            albedo[mine, :3], albedo[mine, 3] = look.color, look.infrared
             garment[mine] = look.garment
         return albedo, garment

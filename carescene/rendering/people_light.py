@@ -54,9 +54,12 @@ class Influence:
 class LightOnPeople:
     """Irradiance on pixels that show people or loose cloth.
 
-    `open` is the share of their near surroundings that is not hidden; `passed` is already darkened by it.
+    `points` and `normals` say where they are. `open` is the share of their near surroundings that is not hidden;
+    `passed` is already darkened by it.
     """
 
+    points: Float[np.ndarray, "pixel 3"]
+    normals: Float[np.ndarray, "pixel 3"]
     direct: Float[np.ndarray, "pixel 3"]
     passed: Float[np.ndarray, "pixel 3"]
     open: Float[np.ndarray, "pixel"]
@@ -144,6 +147,8 @@ class PeopleLight:
         rays = ShadowRays.towards_patches(points, normals, given, self.field.light, noise, _SELF_RAYS, lift=_SKIN_LIFT)
         lamps = 1 - rays.blocked(stand.casters, stand.enclosing)
         near = openness(self.view.caster, points + 0.01 * normals, normals, noise[:, 1], rays=_SELF_OCCLUSION_RAYS)
+        if not len(pixel):
+            return LightOnPeople(points, normals, direct, direct, near)
         smoothed = _smooth_pixels(np.stack([lamps, near], axis=-1), moving, points, normals)
         lamps, near = smoothed[:, 0], smoothed[:, 1]
         for centers, radius in stand.balls:
@@ -159,7 +164,7 @@ class PeopleLight:
                 sun *= 1 - beams.blocked(stand.casters, stand.enclosing)
                 direct += sun[:, None] * light.sun.astype(np.float32)
         passed = self.field.passed_on(points + 0.12 * normals, normals) * near[:, None]
-        return LightOnPeople(direct, passed, near)
+        return LightOnPeople(points, normals, direct, passed, near)
 
 
 def enclose(vertices: Float[np.ndarray, "vertex 3"]) -> tuple[Float[np.ndarray, "ball 3"], Float[np.ndarray, "ball"]]:

@@ -133,6 +133,19 @@ def test_same_seed_same_picture(stage, painters, light):
     np.testing.assert_array_equal(fresh.infrared(drawn, people), painters[light].infrared(drawn, people))
 
 
+def test_order_of_pictures_does_not_matter(stage, painters):
+    """Colour and infrared share work; neither may leave traces in the other, or in the next moment."""
+    here, there = crowd((2.5, 2.0)), crowd((3.2, 1.4))
+    drawn, other = stage.draw(here), stage.draw(there)
+    painter = painters["day"]
+    colour, infrared = painter.rgb(drawn, here), painter.infrared(drawn, here)
+    painter.rgb(other, there)
+    fresh = stage.painter("day")
+    np.testing.assert_array_equal(fresh.infrared(drawn, here), infrared)
+    np.testing.assert_array_equal(fresh.rgb(drawn, here), colour)
+    np.testing.assert_array_equal(painter.rgb(drawn, here), colour)
+
+
 def test_shared_light_field_gives_the_same_picture(stage, painters):
     field = measure_light(stage.scene, stage.mesh, stage.view, "day", 1)
     np.testing.assert_array_equal(stage.painter("day", field=field).empty(), painters["day"].empty())
