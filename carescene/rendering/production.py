@@ -168,7 +168,8 @@ def stage_clip(clip: Clip, clip_folder: Path, production: Production, seed: int)
     if production.scene == OWN_SCENE:
         return clip, *own_scene(clip, clip_folder)
     if production.room is not None:
-        return *place_clip(clip, production.room, seed=seed), production.room_folder
+        folder = production.room_folder
+        return *place_clip(clip, production.room, seed=seed, folder=folder), folder
     reason = UserError("")
     for attempt in range(_ROOMS):
         room = generate_scene(production.scene, seed_of(seed, attempt))
