@@ -18,8 +18,10 @@ _SEATS_M: Final = {"chair": (0.38, 0.56), "recliner": (0.40, 0.58)}
 # Below this the trunk lies flat enough for a flat bed.
 _FLAT_DEG: Final = 12.0
 _HEAD_DEG: Final = 60.0
-# From the pelvis joint of somebody who sits: back to the backrest, and in from the edge of a bed.
-_TO_BACKREST_M: Final = 0.17
+# From the spine of somebody who sits back to the backrest; never so far forward that the pelvis leaves the seat.
+_TO_BACKREST_M: Final = 0.15
+_ON_SEAT_M: Final = 0.10
+# From the pelvis of somebody who sits on a bed's edge in to that edge.
 _FROM_EDGE_M: Final = 0.22
 
 
@@ -110,7 +112,8 @@ def _under(rest: Resting, kind: str, name: str, params: dict) -> SceneObject:
     chair = default_object(kind, name, x=0.0, y=0.0, yaw=yaw, **params)
     seat = seat_surface(chair)
     # Place the pelvis in front of the backrest; the chair's own frame lies around its box's middle.
-    from_middle = float(seat.front[1]) - seat.depth + _TO_BACKREST_M
+    from_back = min(_TO_BACKREST_M + rest.behind, seat.depth - _ON_SEAT_M)
+    from_middle = float(seat.front[1]) - seat.depth + from_back
     x, y = rest.at - from_middle * rest.front
     return default_object(kind, name, x=float(x), y=float(y), yaw=yaw, **params)
 

@@ -26,6 +26,8 @@ _LOWEST_SEAT_M: Final = 0.36
 _SAME_BED_M: Final = 1.1
 _SAME_SEAT_M: Final = 0.35
 _LEGS_UP_M: Final = 0.25
+_SPINE: Final = [JOINT[name] for name in ("spine1", "spine2", "spine3")]
+_BACKREST_LEAN: Final = 0.17  # metres backwards for each metre of height
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Resting:
         front: unit vector; from head to feet of somebody who lies, forwards of somebody who sits.
         height: of the surface that carries the person, metres above the floor.
         tilt_deg: of the trunk against the horizontal.
+        behind: how far the spine reaches behind the pelvis, beyond what the lean of a backrest allows, metres.
         grounded: whether some part of the clip touches the floor, so that it must keep its height.
     """
 
@@ -49,6 +52,7 @@ class Resting:
     front: Float[np.ndarray, "2"]
     height: float
     tilt_deg: float
+    behind: float
     grounded: bool
 
 
@@ -114,14 +118,18 @@ def _resting(
     tilt = np.degrees(np.arctan2(up[:, 2], np.linalg.norm(up[:, :2], axis=1)))
     flesh = _FLESH_LYING_M if kind == "lie" else _FLESH_SITTING_M
     height = float(np.median(pelvis[:, 2])) - flesh
+    front = _unit(front.mean(axis=0)[None])[0]
+    spine = rest[:, _SPINE] - pelvis[:, None]
+    behind = -(spine[..., :2] @ front) - _BACKREST_LEAN * spine[..., 2]
     return Resting(
         person=person,
         kind=kind,
         frames=frames,
         at=np.median(pelvis[:, :2], axis=0),
-        front=_unit(front.mean(axis=0)[None])[0],
+        front=front,
         height=height,
         tilt_deg=float(np.median(tilt)),
+        behind=max(float(np.median(behind, axis=0).max()), 0.0),
         grounded=bool(np.nanmin(points[..., 2]) < height - 0.05),
     )
 
