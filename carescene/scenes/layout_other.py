@@ -56,9 +56,8 @@ def _shower(room: Layout, walls: list[Wall]) -> None:
     room.put(room.against(curtain, wall, middle, off=depth))
     room.put(room.against(room.make("handrail", (width - 0.35, None, None), style="grab"), wall, middle, off=0.0))
     if room.chance(0.6):
-        stool = room.make("chair", arms=True)
-        if max(stool.size[:2]) < min(width, depth) - 0.25:
-            room.try_put(room.against(stool, wall, middle, off=0.14))
+        stool = room.make("other", (0.38, 0.34, 0.46), look="box")
+        room.try_put(room.against(stool, wall, middle, off=0.14))
     room.keep_free(corner)
 
 
@@ -147,14 +146,14 @@ def _parked(room: Layout, sides: list[Wall], width: float) -> None:
         bed = room.make(
             "bed", mattress_height_m=round(room.between(0.5, 0.8), 2), rails="full" if room.chance(0.5) else "half"
         )
-        room.somewhere_against(bed, sides, off=clear, turn=math.pi / 2 if room.chance(0.5) else -math.pi / 2)
+        room.somewhere_against(bed, sides, off=clear, turn=math.pi / 2 if room.chance(0.5) else -math.pi / 2, gap=0.02)
     for _ in range(int(room.rng.integers(1, 4))):
         kind = ("wheelchair", "walker", "chair", "iv_pole", "cabinet")[
             int(room.rng.choice(5, p=(0.35, 0.2, 0.2, 0.1, 0.15)))
         ]
         thing = room.make(kind)
         turn = math.pi / 2 if kind == "wheelchair" and room.chance(0.5) else 0.0
-        room.somewhere_against(thing, sides, off=clear, turn=turn, gap=0.1)
+        room.somewhere_against(thing, sides, off=clear, turn=turn, gap=0.02)
 
 
 def day_room(rng: np.random.Generator) -> Layout:
