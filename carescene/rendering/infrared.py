@@ -9,8 +9,8 @@ from jaxtyping import Float
 _LAMP: Final = 2.0
 # Half the width of the lamp's beam: at this angle off the axis it gives half its light.
 _BEAM: Final = float(np.deg2rad(42.0))
-# Nearer than this (metres) the lamp is not a point any more.
-_NEAR: Final = 0.35
+# Nearer than this (metres) its light stops growing: it is a ring of several lamps, of which a wall beside it sees few.
+_NEAR: Final = 0.7
 # Share of the light to the eye that also reaches an infrared camera: daylight has much, white LED lamps little.
 _ROOM_SHARE: Final = {"day": 0.35, "dim": 0.12, "night": 0.12}
 # Light that comes back from pale walls, as a share of the lamp's light in the middle of the picture.

@@ -275,3 +275,31 @@ def test_balls_enclose_a_body():
     apart = np.linalg.norm(vertices[:, None] - centers, axis=2) - radius
     assert apart.min(axis=1).max() < 0
     assert radius.max() < 0.6
+
+
+def test_room_with_holes_is_black_where_nothing_is_seen(stage):
+    """A scan of a floor alone: no walls send light back, and most views end nowhere."""
+    corners = np.array([[0.0, 0.0, 0.0], [5.0, 0.0, 0.0], [5.0, 4.0, 0.0], [0.0, 4.0, 0.0]])
+    ground = SceneMesh(
+        vertices=corners,
+        normals=np.tile([0.0, 0.0, 1.0], (4, 1)),
+        faces=np.array([[0, 1, 2], [0, 2, 3]]),
+        face_material=np.zeros(2, int),
+        face_object=np.full(2, -1),
+        materials=("own",),
+    )
+    scene = Scene("scan", stage.scene.polygon)
+    view = RoomView.cast(ground, stage.camera)
+    people = crowd((2.5, 2.0))
+    drawn = draw_buffer(view, people)
+    for light in LIGHTS:
+        painter = Painter(scene, ground, view, Looks(), light, 0)
+        color, infrared = painter.rgb(drawn, people), painter.infrared(drawn, people)
+        assert np.isfinite(color).all()
+        assert np.isfinite(infrared).all()
+        nothing = (drawn.buffer.instance < 0) & ~edges(
+            drawn.buffer.instance, drawn.buffer.depth, np.zeros((48, 64), int)
+        )
+        assert nothing.sum() > 100
+        assert (painter.empty()[nothing] == 0).mean() > 0.9
+        assert color[drawn.buffer.instance == PERSON_BASE].mean() > 0
