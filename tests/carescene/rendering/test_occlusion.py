@@ -20,7 +20,9 @@ UP = np.array([0.0, 0.0, 1.0], np.float32)
 
 def plane(origin, first, second) -> tuple[np.ndarray, np.ndarray]:
     origin, first, second = (np.array(v, float) for v in (origin, first, second))
-    return np.stack([origin, origin + first, origin + first + second, origin + second]), np.array([[0, 1, 2], [0, 2, 3]])
+    return np.stack([origin, origin + first, origin + first + second, origin + second]), np.array(
+        [[0, 1, 2], [0, 2, 3]]
+    )
 
 
 @pytest.fixture(scope="module")
