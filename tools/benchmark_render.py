@@ -13,27 +13,27 @@ up (room, camera, lights) is timed by itself. The depth pictures are compared, s
 import argparse
 import dataclasses
 import json
+import multiprocessing
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from carescene.clips import Clip, load_clip
-from carescene.humans.body import Body, load_body
+from carescene.humans.body import load_body
 from carescene.rendering.camera import Camera
 from carescene.rendering.camera_presets import place_camera
-from carescene.rendering.draw import draw_buffer
+from carescene.rendering.draw import Drawn, draw_buffer
 from carescene.rendering.keypoints import keypoint_model
 from carescene.rendering.labels import LabelWriter
 from carescene.rendering.lens import NO_DISTORTION
 from carescene.rendering.painter import Painter
-from carescene.rendering.people import PosedPeople, pose_people
+from carescene.rendering.people import PeopleFrame, PosedPeople, pose_people
 from carescene.rendering.room_view import RoomView
 from carescene.rendering.wardrobe import dress_clip
 from carescene.scenes import MATERIALS, Scene, SceneMesh, scene_mesh
@@ -82,63 +82,97 @@ def side_by_side(clips: list[Clip], frames: int) -> Clip:
     )
 
 
-def rate(
-    draw: Callable[[int], object], frames: int, threads: int, repeats: int, prepare: Callable[[], object]
-) -> float:
-    """Pictures per second: the median of some runs over all frames, `prepare` included, after one run to warm up."""
-    times = []
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in range(repeats + 1):
-            start = time.perf_counter()
-            prepare()
-            list(pool.map(draw, range(frames)))
-            times.append(time.perf_counter() - start)
-    return frames / float(np.median(times[1:]))
+class Ours:
+    """Our renderer at work on some frames of a clip, all set up; `seconds` says how long each part of that took."""
+
+    def __init__(self, clip: Clip, scene: Scene, camera: Camera, seed: int) -> None:
+        self._clip, self._body, mesh = clip, load_body(), scene_mesh(scene)
+        start = time.perf_counter()
+        self._room = RoomView.cast(mesh, camera)
+        half = time.perf_counter()
+        posed = pose_people(clip, self._body)
+        self._wardrobe = dress_clip(clip, self._body, posed.topology, seed=seed)
+        self._painter = Painter(scene, mesh, self._room, self._wardrobe, "day", seed)
+        self.seconds = half - start, time.perf_counter() - start
+        models = [keypoint_model(self._body, betas) for betas in clip.betas]
+        self._labels = LabelWriter(clip, np.arange(clip.num_frames) / FPS, camera, models)
+
+    def plain(self) -> np.ndarray:
+        """Depth, normals, ids, parts and key points of all frames; returns the first frame's depth."""
+        people = pose_people(self._clip, self._body)
+        depths = [self._draw(index, people, shadows=False)[1].buffer.depth for index in range(self._clip.num_frames)]
+        return depths[0]
+
+    def shaded(self) -> np.ndarray:
+        """The same and colour of all frames; returns the first picture."""
+        people = self._wardrobe.wear(pose_people(self._clip, self._body))
+        pictures = []
+        for index in range(self._clip.num_frames):
+            frame, drawn = self._draw(index, people, shadows=True)
+            pictures.append(self._painter.rgb(drawn, frame))
+        return pictures[0]
+
+    def _draw(self, index: int, people: PosedPeople, *, shadows: bool) -> tuple[PeopleFrame, Drawn]:
+        frame = people.at(index / FPS)
+        drawn = draw_buffer(self._room, frame, shadows=shadows)
+        self._labels.add(index, drawn.buffer, drawn.full_pixels, frame)
+        return frame, drawn
+
+
+def some_frames(clip: Clip, part: int, parts: int) -> Clip:
+    """One of several equal parts of a clip."""
+    first, last = part * clip.num_frames // parts, (part + 1) * clip.num_frames // parts
+    names = ("poses", "trans", "frame_label", "valid")
+    return dataclasses.replace(clip, **{name: getattr(clip, name)[:, first:last] for name in names})
+
+
+def work(
+    number: int, clip: Clip, scene: Scene, camera: Camera, arguments: argparse.Namespace, gate: Any, out: Any
+) -> None:
+    """Draw one process's share of the clip, again and again, whenever all processes have come to the gate."""
+    torch.set_num_threads(1)
+    renderer = Ours(some_frames(clip, number, arguments.workers), scene, camera, arguments.seed)
+    depth = renderer.plain()
+    for draw in (renderer.plain, renderer.shaded):
+        for _ in range(arguments.repeats + 1):
+            gate.wait()
+            draw()
+            gate.wait()
+    if number == 0:
+        out.put((renderer.seconds, depth))
 
 
 def ours(
-    clip: Clip, body: Body, scene: Scene, mesh: SceneMesh, camera: Camera, arguments: argparse.Namespace
+    clip: Clip, scene: Scene, camera: Camera, arguments: argparse.Namespace
 ) -> tuple[list[tuple[str, float, float]], np.ndarray]:
-    """Rows (name, seconds to set up, pictures per second), and the depth of the first picture."""
-    frames, threads, repeats = arguments.frames, arguments.threads, arguments.repeats
-    start = time.perf_counter()
-    room = RoomView.cast(mesh, camera)
-    room_seconds = time.perf_counter() - start
-    models = [keypoint_model(body, betas) for betas in clip.betas]
-    labels = LabelWriter(clip, np.arange(frames) / FPS, camera, models)
-    posed: list[PosedPeople] = []
+    """Rows (name, seconds to set up, pictures per second), and the depth of the first picture.
 
-    def pose() -> None:
-        posed[:] = [pose_people(clip, body)]
-
-    def label(index: int) -> np.ndarray:
-        people = posed[0].at(index / FPS)
-        drawn = draw_buffer(room, people, shadows=False)
-        labels.add(index, drawn.buffer, drawn.full_pixels, people)
-        return drawn.buffer.depth
-
-    plain = rate(label, frames, threads, repeats, pose)
-    depth = label(0)
-    start = time.perf_counter()
-    wardrobe = dress_clip(clip, body, posed[0].topology, seed=arguments.seed)
-    painter = Painter(scene, mesh, room, wardrobe, "day", arguments.seed)
-    painter_seconds = time.perf_counter() - start
-
-    def dress() -> None:
-        posed[:] = [wardrobe.wear(pose_people(clip, body))]
-
-    def paint(index: int) -> None:
-        people = posed[0].at(index / FPS)
-        drawn = draw_buffer(room, people)
-        labels.add(index, drawn.buffer, drawn.full_pixels, people)
-        painter.rgb(drawn, people)
-
-    shaded = rate(paint, frames, threads, repeats, dress)
-    rows = [
-        ("ours: depth, normals, ids, parts, key points", room_seconds, plain),
-        ("ours: the same and shaded RGB of dressed people with shadows", room_seconds + painter_seconds, shaded),
-    ]
-    return rows, depth
+    Processes share the frames, as `lightning render` shares clips; the slowest counts.
+    """
+    context = multiprocessing.get_context("spawn")
+    gate, out = context.Barrier(arguments.workers + 1), context.Queue()
+    common = clip, scene, camera, arguments, gate, out
+    processes = [context.Process(target=work, args=(number, *common)) for number in range(arguments.workers)]
+    for process in processes:
+        process.start()
+    speeds = []
+    for _ in ("plain", "shaded"):
+        times = []
+        for _ in range(arguments.repeats + 1):
+            gate.wait()
+            start = time.perf_counter()
+            gate.wait()
+            times.append(time.perf_counter() - start)
+        # The first run warms up.
+        speeds.append(clip.num_frames / float(np.median(times[1:])))
+    seconds, depth = out.get()
+    for process in processes:
+        process.join()
+    names = (
+        "ours: depth, normals, ids, parts, key points",
+        "ours: the same and shaded RGB of dressed people with shadows",
+    )
+    return list(zip(names, seconds, speeds, strict=True)), depth
 
 
 def peers(
@@ -185,12 +219,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--size", type=int, nargs=2, default=(320, 240), metavar=("WIDTH", "HEIGHT"))
     parser.add_argument("--frames", type=int, default=100)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2, help="our processes; the peers use all cores by themselves")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
-    # Pictures run side by side; threads inside torch as well would only wait for each other.
-    torch.set_num_threads(1)
-
     clips = [load_clip(path) for path in arguments.clips] if arguments.clips else [walk(arguments.frames)] * 2
     width, height = arguments.size
     scene = generate_scene(arguments.scene, arguments.seed)
@@ -199,14 +230,14 @@ def main() -> None:
     # The peers know no lenses.
     camera = dataclasses.replace(camera, distortion=NO_DISTORTION)
     body, mesh = load_body(), scene_mesh(scene)
-    rows, depth = ours(clip, body, scene, mesh, camera, arguments)
+    rows, depth = ours(clip, scene, camera, arguments)
     if arguments.peer:
         rows += peers(arguments.peer, pose_people(clip, body), mesh, camera, arguments, depth)
 
     triangles = len(mesh.faces) + clip.num_persons * len(body.faces)
     lines = [
         f"{arguments.scene}, {clip.num_persons} people, {triangles} triangles, {width}x{height}, "
-        f"{arguments.threads} threads, {arguments.frames} frames, median of {arguments.repeats} runs",
+        f"{arguments.workers} processes, {arguments.frames} frames, median of {arguments.repeats} runs",
         "",
         "| renderer | set up once, s | ms per picture | pictures per second |",
         "|---|---|---|---|",
