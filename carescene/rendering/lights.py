@@ -109,13 +109,13 @@ def light_room(scene: Scene, light: str, seed: int) -> RoomLight:
         gloomy = _glass_area(windows) < _LIT_BY_DAY * abs(area(scene.polygon))
         panel = (2.4 if not windows else 1.2 if gloomy else rng.choice([0.0, 0.5, 0.9])) * _COOL_WHITE
         sun = _SUN * (rng.random() < 0.7)
-        brightness = float(rng.uniform(0.30, 0.36))
+        brightness = float(rng.uniform(0.33, 0.39))
     elif light == "dim":
         sky, ground = _DUSK, _DUSK / 3
         by_bed = bool(bed_lamps(scene)) and rng.random() < 0.6
         panel = (0.0 if by_bed else 0.8) * _WARM_WHITE
         beds = 0.16 * _WARM_WHITE if by_bed else np.zeros(3)
-        brightness = float(rng.uniform(0.15, 0.20))
+        brightness = float(rng.uniform(0.16, 0.21))
     else:
         sky, ground = _MOON, _MOON / 4
         faint = np.array([0.011, 0.0085, 0.005])

@@ -156,7 +156,7 @@ class Painter:
         influence, light, name = moment.influence, moment.light, self._field.light.name
         index, around = influence.pixel, self.room.around
         total = (self.room.direct + self.room.passed).reshape(-1, 3)[index]
-        total += self.room.sun.ravel()[index, None] * self._field.light.sun.astype(np.float32)
+        total += self.room.sun.ravel()[index, None] * self.room.sunlight
         lamp, open_ = self.room.lamp.ravel()[index], self.room.open.ravel()[index]
         before = infrared_light(lamp, open_, total, around, name)
         after = infrared_light(lamp, open_ * influence.open, total * self._darkening(influence), around, name)
@@ -196,7 +196,7 @@ class Painter:
         """Light that people leave to room pixels, as a share of what they had."""
         index = influence.pixel
         direct, passed = self.room.direct.reshape(-1, 3)[index], self.room.passed.reshape(-1, 3)[index]
-        sun = self.room.sun.ravel()[index, None] * self._field.light.sun.astype(np.float32)
+        sun = self.room.sun.ravel()[index, None] * self.room.sunlight
         left = direct * influence.lamps[:, None] + passed * influence.open[:, None] + sun * influence.sun[:, None]
         return left / np.maximum(direct + passed + sun, 1e-9)
 

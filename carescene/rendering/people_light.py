@@ -162,7 +162,7 @@ class PeopleLight:
             if sun.any():
                 beams = ShadowRays.towards_sun(points, normals, sun, light, lift=_SKIN_LIFT)
                 sun *= 1 - beams.blocked(stand.casters, stand.enclosing)
-                direct += sun[:, None] * light.sun.astype(np.float32)
+                direct += sun[:, None] * self.room.sunlight
         passed = self.field.passed_on(points + 0.12 * normals, normals) * near[:, None]
         return LightOnPeople(points, normals, direct, passed, near)
 

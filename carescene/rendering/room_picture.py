@@ -16,7 +16,7 @@ from carescene.rendering.occlusion import dither, openness, tangents
 from carescene.rendering.outlines import rays_beside
 from carescene.rendering.raycast import blend, cast, corner_weights, facing_eye
 from carescene.rendering.room_view import RoomView
-from carescene.rendering.shading import lambert, mirror_share, reflect
+from carescene.rendering.shading import lambert, luminance, mirror_share, reflect
 from carescene.rendering.shadows import patches_seen, sun_seen
 from carescene.rendering.textures import floor_pattern, textured
 from carescene.scenes.materials import MATERIALS
@@ -32,6 +32,8 @@ _CLOSED: Final = 0.05
 _MIRROR_RAYS: Final = 6
 # Sharpest mirror direction is blurred by up to this (sine of an angle) for a matt surface.
 _ROUGHNESS: Final = 0.30
+# The most that sunlight may add, in multiples of the light on a usual pixel.
+_SUN_OVER_ROOM: Final = 2.2
 # Below this gloss nothing is mirrored visibly.
 _GLOSSY: Final = 0.06
 # Rows of a picture up to which every pixel gets 3x3 samples; larger pictures have enough detail with 2x2.
@@ -81,8 +83,9 @@ class RoomPicture:
     Attributes:
         points, normals: of pixel centres, zero where nothing is seen; `shown`: pixels that show something.
         color, infrared: radiance, smoothed over several samples per pixel.
-        direct, sun, passed: irradiance from lamps and windows, from the sun, and from the room's surfaces (already
-            darkened by what is near).
+        direct, passed: irradiance from lamps and windows, and from the room's surfaces (already darkened by what is
+            near).
+        sun: share of the sun that shines on each pixel, times the cosine; `sunlight`: what a share of 1 gives.
         lamp: irradiance by the camera's infrared lamp; `around`: its mean.
         open: share of the near surroundings that is not hidden.
         glows: pixels that show a window or a lamp.
@@ -96,6 +99,7 @@ class RoomPicture:
     infrared: Float[np.ndarray, "height width"]
     direct: Float[np.ndarray, "height width 3"]
     sun: Float[np.ndarray, "height width"]
+    sunlight: Float[np.ndarray, "3"]
     passed: Float[np.ndarray, "height width 3"]
     lamp: Float[np.ndarray, "height width"]
     around: float
@@ -122,11 +126,12 @@ class RoomPicture:
         sun = sun_seen(view.caster, flat, flat_normals, light).reshape(height, width)
         open_ = open_**_DEEPER
         passed = field.passed_on(flat + 0.15 * flat_normals, flat_normals).reshape(shape) * open_[..., None]
-        mirrored = _mirrored(mesh, view, palette, field, flat, flat_normals, noise).reshape(shape)
+        sunlight = _bearable_sun(light, (direct + passed)[shown])
+        mirrored = _mirrored(mesh, view, palette, field, flat, flat_normals, noise, sunlight).reshape(shape)
         mirrored = smooth(mirrored, points, normals, steps=(1, 2, 4))
         lamp = lamp_light(flat, flat_normals, view.camera.eye, view.camera.rotation[2]).reshape(height, width)
         around = float(lamp[shown].mean()) if shown.any() else 0.0
-        total = direct + passed + sun[..., None] * light.sun.astype(np.float32)
+        total = direct + passed + sun[..., None] * sunlight
         ir = infrared_light(lamp.ravel(), open_.ravel(), total.reshape(-1, 3), around, light.name)
         coarse = np.concatenate([total, mirrored, ir.reshape(shape)], axis=2)
         color, infrared = _fine_picture(mesh, view, palette, light, coarse, points, normals)
@@ -139,6 +144,7 @@ class RoomPicture:
             infrared,
             direct,
             sun,
+            sunlight,
             passed,
             lamp,
             around,
@@ -164,6 +170,18 @@ def _patch_light(
     return given, bright
 
 
+def _bearable_sun(light: RoomLight, around: Float[np.ndarray, "pixel 3"]) -> Float[np.ndarray, "3"]:
+    """Sunlight as far as a camera bears it: at most a fixed multiple of the light that a usual pixel gets otherwise.
+
+    Sun in a room is twenty times as bright as the room. Cameras for wards compress such a range picture by picture
+    (wide dynamic range); here the sun itself is held back, so that patterns and shadows in its patches survive.
+    """
+    if not light.sun.any() or not len(around):
+        return light.sun.astype(np.float32)
+    usual = float(np.median(luminance(around)))
+    return (light.sun * min(1.0, _SUN_OVER_ROOM * usual / float(luminance(light.sun[None])[0]))).astype(np.float32)
+
+
 def _mirrored(
     mesh: SceneMesh,
     view: RoomView,
@@ -172,6 +190,7 @@ def _mirrored(
     points: np.ndarray,
     normals: np.ndarray,
     noise: np.ndarray,
+    sunlight: np.ndarray,
 ) -> Float[np.ndarray, "point 3"]:
     """Radiance that glossy surfaces reflect towards the camera, blurred as far as they are rough."""
     result = np.zeros((len(points), 3), np.float32)
@@ -195,14 +214,21 @@ def _mirrored(
         jittered = ways + radius * (np.cos(angle) * side + np.sin(angle) * other)
         # A blurred ray that would enter the surface is turned back out of it.
         below = np.minimum(np.einsum("pc,pc->p", jittered, normal) - 0.01, 0)
-        total += _radiance(mesh, view, palette, field, point + 0.01 * normal, jittered - 2 * below[:, None] * normal)
+        outwards = jittered - 2 * below[:, None] * normal
+        total += _radiance(mesh, view, palette, field, sunlight, point + 0.01 * normal, outwards)
     tint = np.where(palette.metal[kind][:, None], palette.albedo[kind], 1.0)
     result[glossy] = (share[:, None] * tint * total / _MIRROR_RAYS).astype(np.float32)
     return result
 
 
 def _radiance(
-    mesh: SceneMesh, view: RoomView, palette: Palette, field: LightField, starts: np.ndarray, ways: np.ndarray
+    mesh: SceneMesh,
+    view: RoomView,
+    palette: Palette,
+    field: LightField,
+    sunlight: np.ndarray,
+    starts: np.ndarray,
+    ways: np.ndarray,
 ) -> Float[np.ndarray, "ray 3"]:
     """What rays inside the room see, without fine shadows: the light field's light on plain colours."""
     packed = np.concatenate([starts, ways], axis=1).astype(np.float32)
@@ -216,7 +242,7 @@ def _radiance(
     material = mesh.face_material[face[met]]
     inside = hit + 0.15 * normal
     bright = field.passed_on(inside, normal) + field.direct(inside, normal)[0]
-    bright += sun_seen(view.caster, hit, normal, field.light)[:, None] * field.light.sun.astype(np.float32)
+    bright += sun_seen(view.caster, hit, normal, field.light)[:, None] * sunlight
     color = lambert(palette.albedo[material], bright)
     glow = _glow(hit, packed[met, 3:], material, palette, field.light)
     seen[met] = np.maximum(color, glow)

@@ -10,7 +10,7 @@ _PLAIN_REFLECTANCE: Final = 0.04
 # Rec. 709.
 _LUMINANCE: Final = np.array([0.2126, 0.7152, 0.0722], np.float32)
 # Tones above this are compressed, so that a window does not burn out all at once.
-_KNEE: Final = 0.55
+_KNEE: Final = 0.30
 # A camera's white balance takes away this power of the light's colour; some warmth of lamps is left.
 _BALANCE: Final = 0.7
 # Highlights count up to this multiple of the picture's usual brightness when a camera meters.
@@ -71,7 +71,7 @@ def exposure(picture: Float[np.ndarray, "height width 3"], brightness: float) ->
 
 
 def tone(linear: Float[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch"]:
-    """A camera's shoulder: unchanged up to 0.55, then bent smoothly towards 1, which it never passes."""
+    """A camera's shoulder: unchanged up to 0.3, then bent smoothly towards 1, which it never passes."""
     over = np.maximum(linear - _KNEE, 0)
     room = 1 - _KNEE
     return np.minimum(linear, _KNEE) + room * over / (over + room)
