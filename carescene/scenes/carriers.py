@@ -47,6 +47,8 @@ def as_bed(bed: SceneObject, rest: Resting, empty: bool) -> CarryingBed:
     else:
         tilt = 0.0 if rest.tilt_deg < _FLAT_DEG else min(rest.tilt_deg, _HEAD_DEG)
         params["head_angle_deg"] = round(tilt, 1)
+        # Feet lie where a blanket lies folded on an empty bed.
+        params["folded_blanket"] = False
     if empty:
         params["rails"] = "none"
     x, y, _ = bed.center

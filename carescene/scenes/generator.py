@@ -27,7 +27,7 @@ _LAYOUTS: Final[Mapping[str, Callable[[np.random.Generator], Layout]]] = Mapping
 )
 PRESETS: Final = tuple(_LAYOUTS)
 
-# More than ten times what the worst of some thousand rooms took.
+# The worst of some thousand rooms took 23; every attempt is a new throw.
 _ATTEMPTS: Final = 300
 # Of all ground where a person fits, this much must be reached from the door: the rest is behind furniture.
 _REACHED: Final = 0.85
