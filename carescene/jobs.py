@@ -126,9 +126,12 @@ def _end(pool: ProcessPoolExecutor) -> None:
 
 def _start_worker(work: Callable[..., Any], shared: Any) -> None:
     import torch
+    from threadpoolctl import threadpool_limits
 
-    # One thread per process: the processes share the cores already.
+    # One thread per process: the processes share the cores already. numpy's matrix library counts by itself; two
+    # processes of two such threads each take twice as long as two of one.
     torch.set_num_threads(1)
+    threadpool_limits(1)
     # Ctrl-C reaches every process of a terminal; the parent decides and ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _work[:] = [(work, shared)]
