@@ -10,6 +10,7 @@ from itertools import islice
 from multiprocessing import get_context
 from typing import Any, Final, NoReturn, TypeVar
 
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from carescene.errors import UserError
@@ -56,9 +57,11 @@ def run_jobs(
     count = min(worker_count(workers), max(len(jobs), 1))
     with tqdm(total=len(jobs), desc=label, unit=unit, dynamic_ncols=True, disable=not progress) as bar:
         if count == 1:
-            for job in jobs:
-                yield job, _attempt(work, job, shared)
-                bar.update()
+            # numpy's matrix library only gets in its own way on matrices as small as ours.
+            with threadpool_limits(1):
+                for job in jobs:
+                    yield job, _attempt(work, job, shared)
+                    bar.update()
             return
         for done in _in_processes(work, jobs, shared, count):
             yield done
@@ -126,7 +129,6 @@ def _end(pool: ProcessPoolExecutor) -> None:
 
 def _start_worker(work: Callable[..., Any], shared: Any) -> None:
     import torch
-    from threadpoolctl import threadpool_limits
 
     # One thread per process: the processes share the cores already. numpy's matrix library counts by itself; two
     # processes of two such threads each take twice as long as two of one.
