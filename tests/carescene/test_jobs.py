@@ -12,6 +12,12 @@ from carescene.files import atomic_path
 from carescene.jobs import run_jobs, shard, worker_count
 
 
+@pytest.fixture(autouse=True)
+def _found_by_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worker processes import this module by its name, for which they need the folder above the tests."""
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2])
+
+
 def add(job: int, shared: int) -> int:
     """The work of these tests; processes find it by its name."""
     if job == 3:
