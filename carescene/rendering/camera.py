@@ -3,7 +3,6 @@
 OpenCV's convention: x right, y down, z forward.
 """
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +27,12 @@ class Camera:
     Attributes:
         eye: position in the world, metres.
         rotation: world to camera; its rows are the camera's right, down and forward axes.
-        focal: in pixels, the same across and down.
+        focal: focal length across, in pixels.
         width, height: of the picture in pixels.
         distortion: k1, k2, p1, p2, k3 of OpenCV's lens model (`carescene.rendering.lens`).
         name: what to call it in files and labels.
+        aspect: focal length down over the one across; 1 for square pixels.
+        shift: principal point relative to the middle of the picture, in pixels (right, down).
     """
 
     eye: Float[np.ndarray, "3"]
@@ -41,17 +42,24 @@ class Camera:
     height: int
     distortion: Distortion = NO_DISTORTION
     name: str = "camera"
+    aspect: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)
 
     @property
-    def principal(self) -> tuple[float, float]:
-        """The picture's middle: pixel (0, 0) covers [0, 1) x [0, 1), so its centre is (0.5, 0.5)."""
-        return self.width / 2, self.height / 2
+    def principal(self) -> Float[np.ndarray, "2"]:
+        """Where the view axis meets the picture: pixel (0, 0) covers [0, 1) x [0, 1), so its centre is (0.5, 0.5)."""
+        return np.array([self.width / 2 + self.shift[0], self.height / 2 + self.shift[1]])
+
+    @property
+    def scale(self) -> Float[np.ndarray, "2"]:
+        """Focal lengths across and down, in pixels."""
+        return np.array([self.focal, self.focal * self.aspect])
 
     @property
     def matrix(self) -> Float[np.ndarray, "3 3"]:
         """OpenCV's camera matrix K, in pixels."""
-        x, y = self.principal
-        return np.array([[self.focal, 0.0, x], [0.0, self.focal, y], [0.0, 0.0, 1.0]])
+        (x, y), (across, down) = self.principal, self.scale
+        return np.array([[across, 0.0, x], [0.0, down, y], [0.0, 0.0, 1.0]])
 
     @property
     def hfov(self) -> float:
@@ -70,14 +78,14 @@ class Camera:
         seen = (points - self.eye) @ self.rotation.T
         depth = seen[..., 2]
         flat = distort(seen[..., :2] / depth[..., None], self.distortion)
-        return self.focal * flat + np.array(self.principal), depth
+        return self.scale * flat + self.principal, depth
 
     def rays(self, pixels: Float[np.ndarray, "*batch 2"]) -> Float[np.ndarray, "*batch 3"]:
         """Vectors in the world through these pixel positions, 1 m long along the view axis.
 
         The factor that takes such a vector from the eye to a surface is therefore the surface's depth.
         """
-        flat = undistort((pixels - np.array(self.principal)) / self.focal, self.distortion)
+        flat = undistort((pixels - self.principal) / self.scale, self.distortion)
         return np.concatenate([flat, np.ones_like(flat[..., :1])], axis=-1) @ self.rotation
 
     def directions(self, pixels: Float[np.ndarray, "*batch 2"]) -> Float[np.ndarray, "*batch 3"]:
@@ -237,7 +245,7 @@ def check_lens(camera: Camera) -> Camera:
     """
     width, height = camera.width, camera.height
     border = np.array([[0, 0], [width, 0], [0, height], [width, height]], dtype=np.float64)
-    flat = undistort((border - np.array(camera.principal)) / camera.focal, camera.distortion)
+    flat = undistort((border - camera.principal) / camera.scale, camera.distortion)
     reach, (end, _) = float(np.linalg.norm(flat, axis=-1).max()), model_end(camera.distortion)
     if reach > end:
         raise UserError(
@@ -252,13 +260,15 @@ def camera_from_dict(values: dict[str, Any]) -> Camera:
     """The camera of a dictionary made by `Camera.to_dict`; the angles that are only for people to read are not needed.
 
     Raises:
-        UserError: if something is missing, has the wrong size or is not a camera with square pixels and a middle
-            principal point.
+        UserError: if something is missing or has the wrong size, K has skew or a principal point outside the picture,
+            R is no rotation, or the lens folds back inside the picture.
     """
     try:
         matrix, rotation = np.array(values["K"], np.float64), np.array(values["R"], np.float64)
         eye, width, height = np.array(values["eye"], np.float64), int(values["width"]), int(values["height"])
         lens = tuple(float(value) for value in values.get("distortion", NO_DISTORTION))
+        # OpenCV leaves k3 out where it was not fitted.
+        lens = (*lens, 0.0) if len(lens) == 4 else lens
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"Expected a camera with K, R, eye, width and height, but got {values!r} ({error!r}). "
@@ -274,11 +284,15 @@ def camera_from_dict(values: dict[str, Any]) -> Camera:
             f"Expected R to be a rotation from world to camera, but got {rotation.tolist()}. "
             "Its rows must be the camera's right, down and forward axes, of length 1 and at right angles."
         )
-    focal = float(matrix[0, 0])
-    expected = Camera(eye, rotation, focal, width, height)
-    if min(width, height) < 1 or focal <= 0 or not np.allclose(matrix, expected.matrix, atol=1e-3):
+    across, down, principal = float(matrix[0, 0]), float(matrix[1, 1]), matrix[:2, 2]
+    plain = np.array([[across, 0.0, principal[0]], [0.0, down, principal[1]], [0.0, 0.0, 1.0]])
+    inside = bool((principal > 0).all() and principal[0] < width and principal[1] < height)
+    if min(width, height) < 1 or min(across, down) <= 0 or not np.allclose(matrix, plain, atol=1e-3) or not inside:
         raise UserError(
-            f"Expected K with one positive focal length and the middle of the picture ({width / 2:g}, {height / 2:g}) "
-            f"as principal point, but got {matrix.tolist()}. Other cameras are not supported: crop and rescale first."
+            f"Expected K as [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] with positive focal lengths and the principal "
+            f"point in the picture of {width}x{height} pixels, but got {matrix.tolist()}. Skew is not supported; "
+            "check that K belongs to pictures of this size."
         )
-    return check_lens(dataclasses.replace(expected, distortion=lens, name=str(values.get("name", "camera"))))
+    shift = float(principal[0] - width / 2), float(principal[1] - height / 2)
+    name = str(values.get("name", "camera"))
+    return check_lens(Camera(eye, rotation, across, width, height, lens, name, aspect=down / across, shift=shift))

@@ -146,7 +146,7 @@ def pixel_box(
     flat = ((vertices - camera.eye.astype(np.float32)) @ camera.rotation[:2].T.astype(np.float32)) / depth[:, None]
     # A lens keeps inside what is inside, so the border of a flat box around everything tells enough.
     low, high = flat.min(axis=0).astype(np.float64), flat.max(axis=0).astype(np.float64)
-    pixels = camera.focal * distort(low + _BORDER * (high - low), camera.distortion) + np.array(camera.principal)
+    pixels = camera.scale * distort(low + _BORDER * (high - low), camera.distortion) + camera.principal
     # One pixel of room for the lens between two points of the border.
     return pixels.min(axis=0) - 1, pixels.max(axis=0) + 1
 

@@ -158,6 +158,14 @@ def test_depth_of_people_is_exact(shape, distortion):
     assert drawn.full_pixels[0] == seen.sum()
 
 
+def test_a_calibrated_camera_sees_people_where_they_are():
+    mesh, distance = SHAPES["capsule"]
+    camera = dataclasses.replace(corner_camera(LENS), aspect=1.05, shift=(9.0, -6.0))
+    drawn = draw_buffer(RoomView.cast(room_mesh(), camera), people_frame(mesh))
+    mine = drawn.buffer.instance == PERSON_BASE
+    check_depth(np.where(mine, drawn.buffer.depth, np.inf), camera, distance)
+
+
 def test_depth_of_the_walls_is_exact():
     camera = corner_camera(LENS)
     room = RoomView.cast(room_mesh(), camera)

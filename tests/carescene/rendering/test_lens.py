@@ -25,9 +25,14 @@ def opencv_pixels(camera: Camera, points: np.ndarray) -> np.ndarray:
     return cv2.projectPoints(points, turn, shift, camera.matrix, np.array(camera.distortion))[0][:, 0]
 
 
+# What a calibration finds: pixels that are not quite square, and a lens that does not sit quite before the middle.
+CALIBRATED = {"aspect": 1.02, "shift": (-7.3, 4.1)}
+
+
+@pytest.mark.parametrize("intrinsics", [{}, CALIBRATED])
 @pytest.mark.parametrize("distortion", [(0.0, 0.0, 0.0, 0.0, 0.0), BARREL, PINCUSHION])
-def test_projection_is_that_of_opencv(distortion):
-    camera = wide_camera(distortion)
+def test_projection_is_that_of_opencv(distortion, intrinsics):
+    camera = dataclasses.replace(wide_camera(distortion), **intrinsics)
     rng = np.random.default_rng(0)
     pixels = rng.uniform(0, 1, (500, 2)) * (camera.width, camera.height)
     points = camera.eye + rng.uniform(0.5, 9, (500, 1)) * camera.directions(pixels)
@@ -76,10 +81,11 @@ def test_angle_across_includes_the_lens():
 
 
 def test_camera_survives_its_dictionary():
-    camera = dataclasses.replace(wide_camera(), name="corner")
+    camera = dataclasses.replace(wide_camera(), name="corner", **CALIBRATED)
     values = camera.to_dict()
     again = camera_from_dict(values)
     np.testing.assert_allclose(again.rotation, camera.rotation)
+    np.testing.assert_allclose(again.matrix, camera.matrix)
     assert (again.focal, again.distortion, again.name) == (camera.focal, camera.distortion, "corner")
     assert values["height_m"] == 2.5
     forward = camera.rotation[2]
@@ -93,7 +99,9 @@ def test_camera_survives_its_dictionary():
         ({"K": None}, "K 3x3"),
         ({"eye": [0.0, 1.0]}, "eye of 3"),
         ({"R": np.diag([1.0, 1.0, -1.0]).tolist()}, "rotation"),
-        ({"K": [[200.0, 0, 100], [0, 200, 120], [0, 0, 1]]}, "principal point"),
+        ({"K": [[200.0, 0, 400], [0, 200, 120], [0, 0, 1]]}, "pictures of this size"),
+        ({"K": [[200.0, 3, 160], [0, 200, 120], [0, 0, 1]]}, "Skew"),
+        ({"K": [[200.0, 0, 160], [0, -200, 120], [0, 0, 1]]}, "positive focal lengths"),
         ({"distortion": [-0.9, 0, 0, 0, 0]}, "folds back"),
         ({"distortion": [0.1]}, "1 numbers"),
     ],
@@ -101,6 +109,11 @@ def test_camera_survives_its_dictionary():
 def test_damaged_camera_dictionaries_are_refused(change, message):
     with pytest.raises(UserError, match=message):
         camera_from_dict(wide_camera().to_dict() | change)
+
+
+def test_distortion_may_leave_out_k3():
+    values = wide_camera().to_dict() | {"distortion": [-0.05, 0.01, 1e-3, 1e-3]}
+    assert camera_from_dict(values).distortion == (-0.05, 0.01, 1e-3, 1e-3, 0.0)
 
 
 def test_camera_dictionary_without_pose_is_refused():
