@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import ndimage, sparse
 
-from carescene.rendering.floor import to_open3d
 from carescene.rendering.lights import RoomLight, inside_polygon, received, sum_light
 from carescene.rendering.occlusion import scatter
+from carescene.rendering.raycast import to_open3d
 from carescene.rendering.shadows import hidden_share, patch_rays, patches_seen, sun_seen
 from carescene.scenes.mesh import SceneMesh
 from carescene.scenes.scene import Scene

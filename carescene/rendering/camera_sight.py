@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from carescene.rendering.camera import Camera
-from carescene.rendering.floor import to_open3d
-from carescene.rendering.raycast import build_caster, cast
+from carescene.rendering.raycast import build_caster, cast, to_open3d
 from carescene.scenes.furniture import bed_surface
 from carescene.scenes.geometry import SceneGeometry
 from carescene.scenes.mesh import SHELL, SceneMesh

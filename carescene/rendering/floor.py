@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from carescene.rendering.camera import Camera
 from carescene.rendering.lighting import Lighting, lamp_samples, shade
+from carescene.rendering.raycast import pixel_grid, to_open3d
 
 _FLOOR = np.array([0.46, 0.45, 0.43])
 _LINE = np.array([0.24, 0.24, 0.245])
@@ -37,13 +38,6 @@ class ShadowMap:
     corner: Float[np.ndarray, "2"]
     lit: Float[np.ndarray, "row column"]
     contact: Float[np.ndarray, "row column"]
-
-
-def pixel_grid(camera: Camera, samples: int = 1) -> Float[np.ndarray, "height width 2"]:
-    """Centres of all pixels, or of `samples` x `samples` parts of every pixel, in pixel units."""
-    across = (np.arange(camera.width * samples) + 0.5) / samples
-    down = (np.arange(camera.height * samples) + 0.5) / samples
-    return np.stack(np.meshgrid(across, down), axis=-1)
 
 
 def floor_points(camera: Camera, pixels: Float[np.ndarray, "*batch 2"]) -> Float[np.ndarray, "*batch 2"]:
@@ -153,11 +147,3 @@ def _contact(
     closed = ndimage.grey_closing(dark, size=(3, 3))
     blurred = 0.5 * ndimage.gaussian_filter(closed, 1.2) + 0.5 * ndimage.gaussian_filter(closed, 3.0)
     return 1 - 0.6 * blurred
-
-
-def to_open3d(array: np.ndarray) -> Any:
-    """The array as open3d's tensor; open3d is imported here, so that only drawing waits for it."""
-    import open3d.core
-
-    # Its stubs name another numpy's arrays.
-    return open3d.core.Tensor(array)  # pyright: ignore[reportCallIssue, reportArgumentType]

@@ -9,9 +9,10 @@ from jaxtyping import Bool, Float, Int
 from scipy import sparse
 
 from carescene.rendering.camera import Camera
-from carescene.rendering.floor import lamp_visible, to_open3d
+from carescene.rendering.floor import lamp_visible
 from carescene.rendering.lighting import Lighting, lamp_samples, shade
 from carescene.rendering.outfit import Look
+from carescene.rendering.raycast import to_open3d
 
 _SELF_SHADOW_RAYS = 3
 # Shadow rays start this far above the skin, in metres, so that a triangle does not shade itself.
@@ -66,18 +67,6 @@ def vertex_normals(vertices: Float[np.ndarray, "vertex 3"], surface: Surface) ->
     corners = vertices[surface.faces]
     normals = surface.gather @ np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     return normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
-
-
-def make_raycaster(vertices: Float[np.ndarray, "vertex 3"], faces: Int[np.ndarray, "face 3"]) -> Any:
-    """An `open3d.t.geometry.RaycastingScene` with this one mesh (metres, world)."""
-    import open3d
-
-    scene = open3d.t.geometry.RaycastingScene(nthreads=1)
-    scene.add_triangles(
-        to_open3d(np.ascontiguousarray(vertices, dtype=np.float32)),
-        to_open3d(np.ascontiguousarray(faces, dtype=np.uint32)),
-    )
-    return scene
 
 
 def cast(raycaster: Any, camera: Camera, pixels: Float[np.ndarray, "ray 2"], *, threads: int = 1) -> Hits:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from scipy import sparse
 
-from carescene.rendering.floor import to_open3d
+from carescene.rendering.raycast import to_open3d
 
 # Rays of three lengths (metres): what is near darkens more than what is far, without asking for distances.
 _REACHES: Final = (0.18, 0.45, 1.1)

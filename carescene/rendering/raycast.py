@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float, Int, Int32
 
-from carescene.rendering.floor import to_open3d
+from carescene.rendering.camera import Camera
 
 # Cosine to the ray up to which a normal that points away is taken for a rounded outline (20 degrees past it).
 _BENT: Final = 0.35
@@ -84,3 +84,18 @@ def facing_eye(normals: Float[np.ndarray, "hit 3"], rays: Float[np.ndarray, "hit
         across = unit[slight] - (along[slight, None] + 1e-3) * ray
         unit[slight] = across / np.linalg.norm(across, axis=1, keepdims=True)
     return unit.astype(normals.dtype)
+
+
+def pixel_grid(camera: Camera, samples: int = 1) -> Float[np.ndarray, "height width 2"]:
+    """Centres of all pixels, or of `samples` x `samples` parts of every pixel, in pixel units."""
+    across = (np.arange(camera.width * samples) + 0.5) / samples
+    down = (np.arange(camera.height * samples) + 0.5) / samples
+    return np.stack(np.meshgrid(across, down), axis=-1)
+
+
+def to_open3d(array: np.ndarray) -> Any:
+    """The array as open3d's tensor; open3d is imported here, so that only drawing waits for it."""
+    import open3d.core
+
+    # Its stubs name another numpy's arrays.
+    return open3d.core.Tensor(array)  # pyright: ignore[reportCallIssue, reportArgumentType]

@@ -9,12 +9,11 @@ from jaxtyping import Bool, Float, Int
 
 from carescene.rendering.bounce import LightField
 from carescene.rendering.filters import enlarge, fill_holes, same_surface, smooth
-from carescene.rendering.floor import to_open3d
 from carescene.rendering.infrared import hot_spot, infrared_light, lamp_light
 from carescene.rendering.lights import RoomLight, geometry_factor, sum_light
 from carescene.rendering.occlusion import dither, openness, tangents
 from carescene.rendering.outlines import rays_beside
-from carescene.rendering.raycast import blend, cast, corner_weights, facing_eye
+from carescene.rendering.raycast import blend, cast, corner_weights, facing_eye, to_open3d
 from carescene.rendering.room_view import RoomView
 from carescene.rendering.shading import lambert, luminance, mirror_share, reflect
 from carescene.rendering.shadows import patches_seen, sun_seen

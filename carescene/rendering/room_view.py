@@ -7,10 +7,9 @@ import numpy as np
 from jaxtyping import Float
 
 from carescene.rendering.camera import Camera
-from carescene.rendering.floor import pixel_grid
 from carescene.rendering.gbuffer import GBuffer, empty_buffer
 from carescene.rendering.margin import Margin
-from carescene.rendering.raycast import blend, build_caster, cast, corner_weights, facing_eye
+from carescene.rendering.raycast import blend, build_caster, cast, corner_weights, facing_eye, pixel_grid
 from carescene.scenes.mesh import SceneMesh
 
 

@@ -10,8 +10,8 @@ from scipy import ndimage
 
 from carescene.errors import UserError
 from carescene.rendering.camera import Camera
-from carescene.rendering.floor import pixel_grid
 from carescene.rendering.lighting import to_srgb
+from carescene.rendering.raycast import pixel_grid
 from carescene.rendering.sensors import DepthSensor, LightSensor, Sensor
 from carescene.rendering.video import depth_to_millimetres
 

@@ -21,8 +21,9 @@ from carescene.humans.rotations import rotvec_to_matrix
 from carescene.rendering.camera import Camera, frame_motion
 from carescene.rendering.floor import Floor, cast_shadow, draw_floor, lay_shadow
 from carescene.rendering.lighting import Lighting, light_from_behind_camera, to_srgb
-from carescene.rendering.mesh import Surface, cast, hit_color, join_surfaces, make_raycaster, vertex_normals
+from carescene.rendering.mesh import Surface, cast, hit_color, join_surfaces, vertex_normals
 from carescene.rendering.people import pose_people
+from carescene.rendering.raycast import build_caster
 from carescene.rendering.wardrobe import dress_clip
 
 # A quarter-pixel grid turned by half a cell: with the pixel's centre five rays smooth an outline.
@@ -136,7 +137,7 @@ def render_frame(
         return _to_bytes(stage.floor.bright)
     surface, mesh = stage.surface, vertices.reshape(-1, 3)
     drawn = surface.faces[np.repeat(visible, len(surface.faces) // len(visible))]
-    raycaster = make_raycaster(mesh, drawn)
+    raycaster = build_caster(mesh, drawn)
     surface = surface if visible.all() else _only(surface, drawn)
     shown = mesh.reshape(vertices.shape)[visible].reshape(-1, 3)
     shadow = cast_shadow(shown, raycaster, stage.lighting)

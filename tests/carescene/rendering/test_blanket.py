@@ -11,9 +11,8 @@ from carescene.clips import Clip, PersonInfo
 from carescene.humans.body import Body, load_body
 from carescene.humans.skeleton import JOINT
 from carescene.rendering.blanket import Blanket, cover_beds, lies_in, without_folded_blankets
-from carescene.rendering.floor import to_open3d
 from carescene.rendering.people import PosedPeople, pose_people
-from carescene.rendering.raycast import build_caster
+from carescene.rendering.raycast import build_caster, to_open3d
 from carescene.scenes.furniture import default_object
 from carescene.scenes.furniture.bed import bed_surface
 from carescene.scenes.scene import Scene, SceneObject

@@ -11,10 +11,9 @@ from carescene.humans.body import load_body
 from carescene.humans.skeleton import JOINT
 from carescene.rendering import Camera, Cloth, RoomView, Topology, draw_buffer, look_at
 from carescene.rendering.draw import pixel_box
-from carescene.rendering.floor import pixel_grid
 from carescene.rendering.gbuffer import CLOTH_BASE, NOTHING, PERSON_BASE, ROOM
 from carescene.rendering.people import PeopleFrame
-from carescene.rendering.raycast import blend
+from carescene.rendering.raycast import blend, pixel_grid
 from carescene.scenes import SHELL, SceneMesh, box
 from carescene.scenes.tessellate import tessellate
 

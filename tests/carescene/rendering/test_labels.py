@@ -12,7 +12,6 @@ from carescene.clips.rendered import COCO_KEYPOINTS
 from carescene.humans.body import Body, load_body
 from carescene.humans.skeleton import JOINT
 from carescene.rendering.camera import Camera, look_rotation
-from carescene.rendering.floor import to_open3d
 from carescene.rendering.gbuffer import NOTHING, PERSON_BASE, GBuffer, empty_buffer
 from carescene.rendering.keypoints import keypoint_model, keypoint_positions
 from carescene.rendering.labels import (
@@ -23,8 +22,8 @@ from carescene.rendering.labels import (
     visible_box,
     visible_fraction,
 )
-from carescene.rendering.mesh import make_raycaster
 from carescene.rendering.people import PeopleFrame, pose_people
+from carescene.rendering.raycast import build_caster, to_open3d
 
 WIDTH, HEIGHT, FOCAL = 320, 240, 340.0
 
@@ -79,7 +78,7 @@ def draw(people: PeopleFrame, view: Camera, *walls: np.ndarray, scale: int = 1) 
     things = [(corners, np.array([[0, 1, 2], [0, 2, 3]]), 0) for corners in walls]
     things += [(body, people.topology.faces, PERSON_BASE + index) for index, body in enumerate(people.vertices)]
     for vertices, faces, instance in things:
-        answer = make_raycaster(vertices, faces).cast_rays(to_open3d(rays.reshape(-1, 6)))
+        answer = build_caster(vertices, faces).cast_rays(to_open3d(rays.reshape(-1, 6)))
         depth = answer["t_hit"].numpy().reshape(along.shape) * along
         nearer = depth < buffer.depth
         buffer.depth[nearer], buffer.instance[nearer] = depth[nearer], instance
@@ -182,7 +181,7 @@ def test_half_out_of_view(body: Body, person: PeopleFrame) -> None:
     y = (np.arange(2 * HEIGHT) + 0.5) / 2
     rays = view.directions(np.stack(np.meshgrid(x, y), axis=-1)).astype(np.float32)
     rays = np.concatenate([np.broadcast_to(view.eye.astype(np.float32), rays.shape), rays], axis=-1)
-    caster = make_raycaster(person.vertices[0], person.topology.faces)
+    caster = build_caster(person.vertices[0], person.topology.faces)
     hit = np.isfinite(caster.cast_rays(to_open3d(rays.reshape(-1, 6)))["t_hit"].numpy())
     assert wide.width == 2 * WIDTH and (whole.instance != NOTHING).sum() > 1000
     seen_pixels = int((part.instance == PERSON_BASE).sum())

@@ -7,10 +7,11 @@ from scipy.spatial import Delaunay
 from carescene import UserError
 from carescene.clips import Clip, PersonInfo
 from carescene.rendering.camera import look_at
-from carescene.rendering.floor import cast_shadow, draw_floor, floor_points, lay_shadow, pixel_grid
-from carescene.rendering.mesh import Painter, cast, interpolate, join_surfaces, make_raycaster, vertex_normals
+from carescene.rendering.floor import cast_shadow, draw_floor, floor_points, lay_shadow
+from carescene.rendering.mesh import Painter, cast, interpolate, join_surfaces, vertex_normals
 from carescene.rendering.outfit import Look
 from carescene.rendering.people import Topology
+from carescene.rendering.raycast import build_caster, pixel_grid
 from carescene.rendering.view import facing, render_clip, render_frame, set_stage, shown_frames
 from carescene.rendering.wardrobe import Drape
 
@@ -85,7 +86,7 @@ def test_body_behind_the_eye_leaves_no_red():
 
 def test_shadow_falls_away_from_the_lamp():
     stage = box_stage()
-    raycaster = make_raycaster(BOX, BOX_FACES)
+    raycaster = build_caster(BOX, BOX_FACES)
     shadow = cast_shadow(BOX, raycaster, stage.lighting)
     picture = lay_shadow(stage.floor, shadow).mean(axis=-1)
     key = stage.lighting.key_direction
@@ -101,7 +102,7 @@ def test_shadow_falls_away_from_the_lamp():
 def test_shadow_is_softer_further_from_what_throws_it():
     stage = box_stage()
     post = BOX * [0.5, 0.3, 1.0]
-    shadow = cast_shadow(post, make_raycaster(post, BOX_FACES), stage.lighting)
+    shadow = cast_shadow(post, build_caster(post, BOX_FACES), stage.lighting)
     key = stage.lighting.key_direction
 
     def half_lit_cells(height: float) -> int:
@@ -118,9 +119,9 @@ def test_shadow_is_softer_further_from_what_throws_it():
 
 def test_floor_is_dark_under_the_feet_only():
     stage = box_stage()
-    standing = cast_shadow(BOX, make_raycaster(BOX, BOX_FACES), stage.lighting)
+    standing = cast_shadow(BOX, build_caster(BOX, BOX_FACES), stage.lighting)
     hovering = cast_shadow(
-        BOX + np.array([0, 0, 0.5]), make_raycaster(BOX + np.array([0, 0, 0.5]), BOX_FACES), stage.lighting
+        BOX + np.array([0, 0, 0.5]), build_caster(BOX + np.array([0, 0, 0.5]), BOX_FACES), stage.lighting
     )
     assert standing.contact.min() < 0.97
     assert hovering.contact.min() == pytest.approx(1)
@@ -150,7 +151,7 @@ def test_rays_hit_where_the_triangle_is():
     faces = np.array([[0, 1, 2]])
     camera = look_at(np.array([0.2, -3.0, 0.3]), np.array([0.2, 0.0, 0.3]), width=50, height=50)
     targets = np.array([[0.25, 0.0, 0.5], [0.7, 0.0, 0.1], [0.8, 0.0, 0.8]])
-    hits = cast(make_raycaster(triangle, faces), camera, camera.project(targets)[0])
+    hits = cast(build_caster(triangle, faces), camera, camera.project(targets)[0])
     assert hits.found.tolist() == [True, True, False]
     surface = join_surfaces(faces, triangle[None], [plain((0.0, 0.0, 0.0))])
     np.testing.assert_allclose(interpolate(triangle, surface, hits), targets[:2], atol=1e-5)
