@@ -1,0 +1,1 @@
+"""Several people in one room: who walks where, how close, and which way they face."""

@@ -1,0 +1,1 @@
+"""Physics-simulated situations: people who lose their balance, and those who only seem to."""

@@ -1,0 +1,1 @@
+"""What a user asks for: situations, their checks, and how often they happen."""

@@ -1,0 +1,1 @@
+"""From a Situation to clips: tokens, constraints, sampling, long streams."""

@@ -1,0 +1,1 @@
+"""Steering of a trained model: exact constraints, gradients, and finishing."""
