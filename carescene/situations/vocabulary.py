@@ -1,0 +1,242 @@
+"""What each ward event takes: how it can start, what it needs, how it runs, and how it is said."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from carescene.clips.taxonomy import WARD_EVENTS
+
+STATES: Final = ("lying", "sitting", "standing", "walking", "kneeling", "fallen")
+SIDES: Final = ("left", "right")
+DIRECTIONS: Final = ("forward", "backward", "left", "right", "down")
+CAUSES: Final = (
+    "weight_shift",
+    "trip",
+    "slip",
+    "bump",
+    "support_loss",
+    "collapse",
+    "missed_seat",
+    "slide",
+    "roll",
+)
+ROLES: Final = ("patient", "staff", "visitor", "person")
+AIDS: Final = ("none", "cane", "walker", "rollator", "iv_pole", "wheelchair")
+
+# The frame label of each state before anything happens.
+STATE_LABEL: Final[dict[str, str]] = {
+    "lying": "lying",
+    "sitting": "sitting",
+    "standing": "standing",
+    "walking": "walk",
+    "kneeling": "kneeling",
+    "fallen": "fallen",
+}
+
+BEDS: Final = ("bed",)
+SEATS: Final = ("chair", "recliner", "wheelchair")
+_UPRIGHT: Final = ("standing", "walking")
+
+
+@dataclass(frozen=True)
+class EventFacts:
+    """What is known of one ward event.
+
+    Attributes:
+        starts: states a person may be in before; the first is taken where none is said.
+        needs: kinds of things of which one must be there.
+        phases: frame labels with their usual seconds from the onset on; the last one lasts to the end.
+        says: the event in words, after "an old man"; {his} and {him} are filled in.
+        cause: what it goes back to, for falls.
+        helper: whether somebody else takes part.
+        near_fall: whether it is a fall that does not come about.
+    """
+
+    starts: tuple[str, ...]
+    phases: tuple[tuple[str, float], ...]
+    says: str
+    needs: tuple[str, ...] = ()
+    cause: str | None = None
+    helper: bool = False
+    near_fall: bool = False
+
+    @property
+    def is_fall(self) -> bool:
+        """Whether somebody ends on the floor."""
+        return any(label == "fall" for label, _ in self.phases)
+
+
+def _fall(starts: tuple[str, ...], says: str, cause: str, needs: tuple[str, ...] = (), seconds: float = 1.6):
+    return EventFacts(starts, (("fall", seconds), ("fallen", 1.0)), says, needs, cause)
+
+
+_RISE: Final = (("stand_up", 2.0), ("sitting", 0.8), ("stand_up", 1.4), ("standing", 0.5))
+
+# Durations are of older people: sit-to-stand 1.4 s, from lying to the bed's edge about 2 s, descents with a phase of
+# lost balance 1.2 to 2.5 s (Robinovitch et al. 2013; Choi et al. 2015). They fill the event channel where only the
+# onset is asked for, and the model is free in between.
+EVENT_FACTS: Final[dict[str, EventFacts]] = {
+    "in_bed_still": EventFacts(("lying",), (("lying", 1.0),), "lies still in bed", BEDS),
+    "in_bed_turning": EventFacts(("lying",), (("lying", 1.0),), "turns over in bed", BEDS),
+    "in_bed_restless": EventFacts(("lying",), (("lying", 1.0),), "tosses and turns in bed", BEDS),
+    "seated_bed_edge": EventFacts(("sitting",), (("sitting", 1.0),), "sits on the edge of the bed", BEDS),
+    "seated_chair": EventFacts(("sitting",), (("sitting", 1.0),), "sits in a chair", ("chair", "recliner")),
+    "seated_wheelchair": EventFacts(("sitting",), (("sitting", 1.0),), "sits in a wheelchair", ("wheelchair",)),
+    "sit_up_in_bed": EventFacts(("lying",), (("stand_up", 2.0), ("sitting", 1.0)), "sits up in bed", BEDS),
+    "bed_entry": EventFacts(
+        (*_UPRIGHT, "sitting"),
+        (("sit_down", 1.6), ("sitting", 0.8), ("lie_down", 2.2), ("lying", 1.0)),
+        "sits down on the bed and lies down",
+        BEDS,
+    ),
+    "bed_exit": EventFacts(("lying", "sitting"), _RISE, "sits up and gets out of bed", BEDS),
+    "bed_exit_assisted": EventFacts(
+        ("lying", "sitting"), _RISE, "gets out of bed with the help of a nurse", BEDS, helper=True
+    ),
+    "rail_climb": EventFacts(
+        ("lying", "sitting"), (("stand_up", 2.0), ("other", 2.0)), "climbs over the bed rail", BEDS
+    ),
+    "chair_rise": EventFacts(
+        ("sitting",), (("stand_up", 1.4), ("standing", 0.5)), "stands up from a chair", (*SEATS, "toilet")
+    ),
+    "chair_sit": EventFacts(
+        _UPRIGHT, (("sit_down", 1.6), ("sitting", 0.5)), "sits down on a chair", ("chair", "recliner", "wheelchair")
+    ),
+    "toilet_transfer": EventFacts(
+        _UPRIGHT,
+        (("sit_down", 1.6), ("sitting", 2.0), ("stand_up", 1.4), ("standing", 0.5)),
+        "sits down on the toilet and gets up again",
+        ("toilet",),
+    ),
+    "walk_free": EventFacts(("walking", "standing"), (("walk", 1.0),), "walks"),
+    "walk_aid": EventFacts(("walking", "standing"), (("other", 1.0),), "walks with a walking frame"),
+    "walk_assisted": EventFacts(
+        ("walking", "standing"), (("walk", 1.0),), "walks with a nurse holding {his} arm", helper=True
+    ),
+    "wheelchair_move": EventFacts(("sitting",), (("other", 1.0),), "moves in a wheelchair", ("wheelchair",)),
+    "turn_reach": EventFacts(("standing",), (("standing", 1.0),), "turns and reaches for something"),
+    "plop_sit": EventFacts(
+        _UPRIGHT, (("sit_down", 0.7), ("sitting", 0.5)), "drops heavily into a chair", ("chair", "recliner", "bed")
+    ),
+    "lie_down_fast": EventFacts(
+        ("sitting", *_UPRIGHT), (("lie_down", 1.2), ("lying", 0.5)), "lies down quickly on the bed", BEDS
+    ),
+    "pick_up_floor": EventFacts(
+        _UPRIGHT,
+        (("squat_down", 1.2), ("squatting", 0.8), ("stand_up", 1.2), ("standing", 0.5)),
+        "picks something up from the floor",
+    ),
+    "tie_shoes": EventFacts(("standing", "sitting"), (("squat_down", 1.5), ("squatting", 1.0)), "ties {his} shoes"),
+    "kneel_task": EventFacts(_UPRIGHT, (("kneel_down", 1.5), ("kneeling", 1.0)), "kneels down on the floor"),
+    "floor_exercise": EventFacts(("standing", "kneeling"), (("other", 3.0), ("lying", 1.0)), "exercises on the floor"),
+    "staff_bend_over_bed": EventFacts(_UPRIGHT, (("other", 1.0),), "bends over the bed", BEDS),
+    "staff_kneel": EventFacts(
+        (*_UPRIGHT, "kneeling"), (("kneel_down", 1.3), ("kneeling", 1.0)), "kneels beside somebody"
+    ),
+    "make_bed": EventFacts(_UPRIGHT, (("other", 1.0),), "makes the bed", BEDS),
+    "object_drop": EventFacts((*_UPRIGHT, "sitting"), (("standing", 1.0),), "drops something"),
+    "stumble_recover": EventFacts(
+        ("walking",),
+        (("other", 1.2), ("standing", 0.5)),
+        "stumbles and regains {his} balance",
+        cause="trip",
+        near_fall=True,
+    ),
+    "sway_recover": EventFacts(
+        _UPRIGHT,
+        (("other", 1.5), ("standing", 0.5)),
+        "sways and regains {his} balance",
+        cause="weight_shift",
+        near_fall=True,
+    ),
+    "grab_recover": EventFacts(
+        ("walking", "standing"),
+        (("other", 1.2), ("standing", 0.5)),
+        "loses {his} balance and grabs hold of something",
+        cause="weight_shift",
+        near_fall=True,
+    ),
+    "fall_weight_shift": _fall((*_UPRIGHT, "sitting", "lying"), "loses {his} balance and falls", "weight_shift"),
+    "fall_trip": _fall(("walking", "standing", "lying", "sitting"), "trips and falls", "trip"),
+    "fall_slip": _fall(("walking", "standing", "lying", "sitting"), "slips and falls", "slip"),
+    "fall_bump": _fall(("walking", "standing"), "is bumped into and falls", "bump"),
+    "fall_support_loss": _fall(
+        (*_UPRIGHT, "sitting", "lying"), "loses {his} hold on a support and falls", "support_loss"
+    ),
+    "fall_collapse": _fall((*_UPRIGHT, "sitting", "lying"), "faints and collapses", "collapse", seconds=1.2),
+    "fall_missed_seat": _fall(
+        _UPRIGHT, "sits down, misses the seat and falls", "missed_seat", ("chair", "recliner", "wheelchair", "bed")
+    ),
+    "fall_out_of_bed": _fall(("lying",), "rolls out of bed and falls to the floor", "roll", BEDS, seconds=1.4),
+    "slide_from_wheelchair": _fall(
+        ("sitting",), "slides out of the wheelchair to the floor", "slide", ("wheelchair",), seconds=2.0
+    ),
+    "slide_from_bed_edge": _fall(
+        ("sitting", "lying"), "slides off the edge of the bed to the floor", "slide", BEDS, seconds=1.8
+    ),
+    "lowered_by_staff": EventFacts(
+        (*_UPRIGHT, "sitting"),
+        (("fall", 2.5), ("fallen", 1.0)),
+        "is lowered to the floor by a nurse",
+        cause="collapse",
+        helper=True,
+    ),
+    "fallen_still": EventFacts(("fallen",), (("fallen", 1.0),), "lies still on the floor"),
+    "fallen_moving": EventFacts(("fallen",), (("fallen", 1.0),), "lies on the floor and moves"),
+    "crawl_seek_help": EventFacts(("fallen", "kneeling"), (("crawl", 1.0),), "crawls over the floor"),
+    "rise_alone": EventFacts(("fallen", "kneeling"), (("stand_up", 4.0), ("standing", 0.5)), "gets up from the floor"),
+    "raised_by_staff": EventFacts(
+        ("fallen",), (("stand_up", 4.0), ("standing", 0.5)), "is helped up from the floor by a nurse", helper=True
+    ),
+}
+assert set(EVENT_FACTS) == set(WARD_EVENTS)
+
+_FALL_OF_CAUSE: Final[dict[str, str]] = {
+    facts.cause: name
+    for name, facts in EVENT_FACTS.items()
+    if name.startswith("fall_") and facts.cause is not None and name != "fall_out_of_bed"
+} | {"roll": "fall_out_of_bed", "slide": "slide_from_bed_edge"}
+
+# A fall of which nothing more is said, and movements asked for by their frame label alone.
+_PLAIN_FALL: Final = EventFacts(STATES[:5], (("fall", 1.6), ("fallen", 1.0)), "falls")
+_LABEL_SAYS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "walk": ("walks", ("walking", "standing")),
+    "fallen": ("lies on the floor", ("fallen",)),
+    "sit_down": ("sits down", _UPRIGHT),
+    "sitting": ("sits", ("sitting",)),
+    "lie_down": ("lies down", (*_UPRIGHT, "sitting")),
+    "lying": ("lies down", ("lying",)),
+    "stand_up": ("stands up", ("sitting", "lying", "fallen", "kneeling")),
+    "standing": ("stands", _UPRIGHT),
+    "other": ("moves", STATES),
+    "kneel_down": ("kneels down", _UPRIGHT),
+    "kneeling": ("kneels", ("kneeling",)),
+    "squat_down": ("squats down", _UPRIGHT),
+    "squatting": ("squats", _UPRIGHT),
+    "crawl": ("crawls", ("fallen", "kneeling")),
+    "jump": ("jumps", _UPRIGHT),
+}
+# What a movement ends in; states last.
+_ENDS_IN: Final[dict[str, str]] = {
+    "sit_down": "sitting",
+    "lie_down": "lying",
+    "stand_up": "standing",
+    "kneel_down": "kneeling",
+    "squat_down": "squatting",
+}
+
+
+def ward_event_of(label: str | None, cause: str | None) -> str | None:
+    """The ward event that a label and a cause name together; None where they leave it open."""
+    return _FALL_OF_CAUSE.get(cause) if label in (None, "fall") and cause is not None else None
+
+
+def facts_of(ward_event: str | None, label: str | None) -> EventFacts:
+    """What is known of an event that is named by its ward event, or else by its frame label."""
+    if ward_event is not None:
+        return EVENT_FACTS[ward_event]
+    if label == "fall" or label is None:
+        return _PLAIN_FALL
+    says, starts = _LABEL_SAYS[label]
+    end = _ENDS_IN.get(label)
+    phases = ((label, 1.5), (end, 0.5)) if end else ((label, 1.0),)
+    return EventFacts(starts, phases, says)
