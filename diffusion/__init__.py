@@ -3,7 +3,8 @@
 from diffusion.canonical import canonical_frame, canonicalise, canonicalise_features, heading, move
 from diffusion.checkpoint import load_checkpoint, save_checkpoint
 from diffusion.denoiser import Denoiser, DenoiserConfig, TextContext
-from diffusion.model import LossConfig, ModelConfig, MotionModel
+from diffusion.loss_config import LossConfig
+from diffusion.model import ModelConfig, MotionModel
 from diffusion.normaliser import Normaliser
 from diffusion.process import DiffusionProcess, ProcessConfig, expand_levels
 from diffusion.representation import (
@@ -18,22 +19,28 @@ from diffusion.representation import (
 )
 from diffusion.sampler import SamplerConfig
 from diffusion.schedules import make_schedule
+from diffusion.world import ROLES, Given, Levels, Present, World
 
 __all__ = [
     "EVENT_CLASSES",
     "FEATURES",
     "GROUPS",
     "MOTION_FEATURES",
+    "ROLES",
     "Denoiser",
     "DenoiserConfig",
     "DiffusionProcess",
+    "Given",
+    "Levels",
     "LossConfig",
     "ModelConfig",
     "MotionModel",
     "Normaliser",
+    "Present",
     "ProcessConfig",
     "SamplerConfig",
     "TextContext",
+    "World",
     "canonical_frame",
     "canonicalise",
     "canonicalise_features",

@@ -14,11 +14,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from carescene.errors import UserError
 from carescene.files import write_atomically
 from diffusion.denoiser import DenoiserConfig
-from diffusion.model import LossConfig, ModelConfig, MotionModel
+from diffusion.loss_config import LossConfig
+from diffusion.model import ModelConfig, MotionModel
 from diffusion.process import ProcessConfig
 
 FORMAT: Final = "carescene-motion-model-1"
@@ -66,6 +68,20 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> tuple[Mot
     Raises:
         UserError: if one of the two files is missing, damaged, of another version, or does not fit the other.
     """
+    record, tensors = _read(path)
+    model = MotionModel(_config_from(record.get("config"), path.with_suffix(".json")))
+    try:
+        model.load_state_dict({name: value.float() for name, value in tensors.items()})
+    except RuntimeError as error:
+        raise UserError(
+            f"Expected weights in {path} that fit its configuration, but got others: {error}. The model was saved by "
+            "another version of carescene; use that version or train again."
+        ) from error
+    return model.to(device).eval(), record
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Record and weights of a model file that is whole."""
     twin = path.with_suffix(".json")
     for file in (path, twin):
         if not file.is_file():
@@ -93,15 +109,27 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> tuple[Mot
         tensors = load_tensors(weights)
     except SafetensorError as error:
         raise UserError(f"Expected safetensors in {path}, but it cannot be read ({error}). Copy it again.") from error
-    model = MotionModel(_config_from(record.get("config"), twin))
-    try:
-        model.load_state_dict({name: value.float() for name, value in tensors.items()})
-    except RuntimeError as error:
+    return record, tensors
+
+
+def warm_start(model: MotionModel, path: Path) -> list[str]:
+    """Take over every weight of a model file that has a place in `model`; returns the names of those that stay fresh.
+
+    Raises:
+        UserError: if the file is missing or damaged, or none of its weights or one of another size fits.
+    """
+    _, tensors = _read(path)
+    own = model.state_dict()
+    shared = {name: value.float() for name, value in tensors.items() if name in own}
+    wrong = [name for name, value in shared.items() if value.shape != own[name].shape]
+    if wrong or not shared:
         raise UserError(
-            f"Expected weights in {path} that fit its configuration, but got others: {error}. The model was saved by "
-            "another version of carescene; use that version or train again."
-        ) from error
-    return model.to(device).eval(), record
+            f"Expected weights in {path} of the sizes of this model, but got "
+            f"{'others for ' + ', '.join(wrong[:3]) if wrong else 'none with a name in it'}. Start from a model with "
+            "the same denoiser settings."
+        )
+    model.load_state_dict(shared, strict=False)
+    return sorted(set(own) - set(shared))
 
 
 def config_from_dict(values: dict[str, Any]) -> ModelConfig:

@@ -1,4 +1,4 @@
-"""The denoiser: a diffusion transformer over patches of motion, conditioned on noise levels per token and on text."""
+"""The denoiser: a diffusion transformer over the tokens of a world, with noise levels per token and with text."""
 
 import math
 from dataclasses import dataclass
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from carescene.errors import UserError
 from diffusion.layers import Block, KeyValue, modulate, rotary_angles, sinusoidal
+from diffusion.representation import EVENT_CLASSES
+from diffusion.world import BETAS, OBJECT_FEATURES, ROLES, Levels, Present, World
 
 _SINUSOIDS = 128  # channels of the sinusoidal features of noise level and length, before their MLP
 
@@ -73,13 +75,16 @@ class TextContext(NamedTuple):
 
 
 class Denoiser(nn.Module):
-    """DiT over the tokens of all persons of a clip (Peebles & Xie 2023), with:
+    """DiT over all tokens of a clip (Peebles & Xie 2023): patches of people's motion, their shapes, the room's things.
 
-    - a noise level per token, so that known tokens (level 0) and noisy ones live in one sequence;
-    - rotary time shared by all persons, and an identity per person that may be any of `max_persons` learned vectors:
-      training draws them at random, so that no person is "the first";
-    - text by cross-attention in every `text_every`-th block plus its pooled vector in the modulation. A learned null
-      token stands at the front of every text; a text that is masked altogether is the unconditional case.
+    - Every token has a noise level, so that known tokens (level 0) and noisy ones live in one sequence. The level of a
+      patch's motion modulates its layers; the levels of its events, and those of shapes and things, are added to the
+      token instead. One modulation then serves the whole clip wherever its motion shares a level, which is most of
+      training and all of plain sampling, and tokens of other kinds cost no modulation of their own.
+    - Time is rotary and shared by all persons. A person wears an identity, any of `max_persons` learned vectors:
+      training draws them at random, so that no person is "the first"; and a role. Things have neither time nor order.
+    - Text comes by cross-attention in every `text_every`-th block and by its pooled vector in the modulation. A learned
+      null token stands at the front of every text; a text that is masked altogether is the unconditional case.
     """
 
     def __init__(self, config: DenoiserConfig | None = None) -> None:
@@ -89,7 +94,13 @@ class Denoiser(nn.Module):
         # One more input per frame says whether the frame exists: the last patch of a clip may be partly padding.
         self.embed = nn.Linear(c.patch * (c.features + 1), c.dim)
         self.person = nn.Parameter(torch.randn(c.max_persons, c.dim) * 0.02)
+        self.role = nn.Parameter(torch.zeros(len(ROLES), c.dim))
+        self.shape = nn.Linear(BETAS, c.dim)
+        self.thing = nn.Linear(OBJECT_FEATURES, c.dim)
         self.level = nn.Sequential(nn.Linear(_SINUSOIDS, c.dim), nn.SiLU(), nn.Linear(c.dim, c.dim))
+        # At zero, a model without these inputs goes on as it was.
+        self.event_level = nn.Linear(_SINUSOIDS, c.dim, bias=False)
+        self.thing_level = nn.Linear(_SINUSOIDS, c.dim, bias=False)
         self.length = nn.Linear(_SINUSOIDS, c.dim, bias=False)
         self.text_norm = nn.LayerNorm(c.text_dim)
         self.text_in = nn.Linear(c.text_dim, c.dim)
@@ -100,10 +111,14 @@ class Denoiser(nn.Module):
             Block(c.dim, c.heads, c.hidden, reads_text=index % c.text_every == 0) for index in range(c.depth)
         )
         self.out = nn.Linear(c.dim, c.patch * c.features)
+        self.shape_out = nn.Linear(c.dim, BETAS)
+        self.thing_out = nn.Linear(c.dim, OBJECT_FEATURES)
         # AdaLN-zero: no modulation and no output at first, so that early gradients are those of a shallow network.
-        for layer in (self.modulation, self.out):
+        for layer in (self.modulation, self.out, self.shape_out, self.thing_out):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
+        for layer in (self.event_level, self.thing_level):
+            nn.init.zeros_(layer.weight)
 
     def _blocks(self) -> list[Block]:
         return cast("list[Block]", list(self.blocks))
@@ -123,70 +138,105 @@ class Denoiser(nn.Module):
 
     def forward(
         self,
-        x: Float[Tensor, "batch person frame feature"],
-        level: Int[Tensor, "batch #person #token"],
-        frame_mask: Bool[Tensor, "batch person frame"],
+        world: World,
+        levels: Levels,
+        present: Present,
         text_tokens: Float[Tensor, "batch text width"],
         text_mask: Bool[Tensor, "batch text"],
         identity: Int[Tensor, "batch person"] | None = None,
-    ) -> Float[Tensor, "batch person frame feature"]:
-        """Raw network output for noisy motion; the process says whether that is eps, x0 or v.
+        role: Int[Tensor, "batch person"] | None = None,
+    ) -> World:
+        """Raw network output for a noisy world; the process says whether that is eps, x0 or v.
 
         Args:
-            x: noisy, normalised motion; frames a multiple of `patch`. Padded frames may hold anything finite.
-            level: noise level of each token, 0 (known) to 1000; `(batch, 1, 1)` where all tokens of a clip share one,
-                which is faster.
-            frame_mask: True where a frame exists.
+            world: noisy, normalised values; frames a multiple of `patch`. What is not present may hold anything finite.
+            levels: noise level of each token, 0 (known) to 1000; `levels.motion` as `(batch, 1, 1)` where the motion
+                of a clip shares one, which is faster.
+            present: which frames, persons and things exist.
             text_tokens, text_mask: text, see `encode_text`.
             identity: which learned identity each person wears; 0, 1, ... when left out.
+            role: index into `ROLES` for each person; unknown when left out.
 
         Returns:
-            one value per input value; 0 in padded frames.
+            one value per input value; 0 in frames that do not exist, anything in other padding.
         """
-        return self.denoise(x, level, frame_mask, self.encode_text(text_tokens, text_mask), identity)
+        return self.denoise(world, levels, present, self.encode_text(text_tokens, text_mask), identity, role)
 
     def denoise(
         self,
-        x: Float[Tensor, "batch person frame feature"],
-        level: Int[Tensor, "batch #person #token"],
-        frame_mask: Bool[Tensor, "batch person frame"],
+        world: World,
+        levels: Levels,
+        present: Present,
         text: TextContext,
         identity: Int[Tensor, "batch person"] | None = None,
-    ) -> Float[Tensor, "batch person frame feature"]:
+        role: Int[Tensor, "batch person"] | None = None,
+    ) -> World:
         """`forward` for a text that is already encoded: samplers call this at every step."""
         c = self.config
-        batch, persons, frames, _ = x.shape
-        per_person = frames // c.patch
-        # Out-of-place masking: padding must not reach the projection even as infinity times zero.
-        present = torch.where(frame_mask[..., None], x, 0.0)
-        patches = torch.cat((present, frame_mask[..., None].to(x.dtype)), dim=-1).reshape(
-            batch, persons, per_person, c.patch * (c.features + 1)
-        )
-        if identity is None:
-            identity = torch.arange(persons, device=x.device).expand(batch, persons)
-        tokens = (self.embed(patches) + self.person[identity][:, :, None, :]).flatten(1, 2)
+        batch, persons, frames, _ = world.motion.shape
+        per_person, things = frames // c.patch, world.objects.shape[1]
+        patches = persons * per_person
+        tokens = self._embed(world, levels, present, identity, role)
 
-        visible = frame_mask.reshape(batch, persons * per_person, c.patch).any(-1)[:, None, None, :]
-        position = torch.arange(per_person, device=x.device).repeat(persons)
+        exists = present.frames.reshape(batch, patches, c.patch).any(-1)
+        visible = torch.cat((exists, present.persons, present.objects), dim=1)[:, None, None, :]
+        # Shapes and things are outside of time; they all sit at its beginning.
+        timeless = torch.zeros(persons + things, dtype=torch.long, device=tokens.device)
+        position = torch.cat((torch.arange(per_person, device=tokens.device).repeat(persons), timeless))
         rotary = rotary_angles(position, c.dim // c.heads, tokens.dtype)
 
         # The count of frames of the longest person is the clip's length, however much padding follows.
-        length = frame_mask.sum(-1).amax(-1)
+        length = self.length(sinusoidal(present.frames.sum(-1).amax(-1), _SINUSOIDS, 1000.0).to(tokens.dtype))
+        level = levels.motion
         if level[0].numel() > 1:
-            level = level.expand(batch, persons, per_person)
-        condition = self.level(sinusoidal(level.flatten(1, 2), _SINUSOIDS, 1000.0).to(tokens.dtype))
-        whole_clip = self.length(sinusoidal(length, _SINUSOIDS, 1000.0).to(tokens.dtype)) + text.pooled
-        modulation = self.modulation(F.silu(condition + whole_clip[:, None, :]))
+            level = level.expand(batch, persons, per_person).flatten(1)
+            # Things are as certain as the least certain motion of their clip; so a shared level stays one level.
+            highest = (level * exists).amax(1, keepdim=True).expand(batch, persons + things)
+            level = torch.cat((level, highest), dim=1)
+        condition = self.level(sinusoidal(level.flatten(1), _SINUSOIDS, 1000.0).to(tokens.dtype))
+        modulation = self.modulation(F.silu(condition + (length + text.pooled)[:, None, :]))
         shared, shift, scale = modulation.split((Block.CHUNKS * c.dim, c.dim, c.dim), dim=-1)
 
         keys_values = iter(text.keys_values)
         for block in self._blocks():
             read = next(keys_values) if block.text is not None else None
             tokens = block(tokens, shared, rotary, visible, read, text.visible)
-        output = self.out(modulate(tokens, shift, 1 + scale)).reshape(batch, persons, frames, c.features)
+        moving, shapes, objects = modulate(tokens, shift, 1 + scale).split((patches, persons, things), dim=1)
+        output = self.out(moving).reshape(batch, persons, frames, c.features)
         if c.smooth:
-            return smoothing_matrix(frame_mask, c.smooth).to(output.dtype) @ output
-        return torch.where(frame_mask[..., None], output, 0.0)
+            output = smoothing_matrix(present.frames, c.smooth).to(output.dtype) @ output
+        else:
+            output = torch.where(present.frames[..., None], output, 0.0)
+        motion, event = output.split((c.features - EVENT_CLASSES, EVENT_CLASSES), dim=-1)
+        return World(motion, event, self.shape_out(shapes), self.thing_out(objects))
+
+    def _embed(
+        self, world: World, levels: Levels, present: Present, identity: Tensor | None, role: Tensor | None
+    ) -> Float[Tensor, "batch token dim"]:
+        """Tokens of all patches, person by person, then of all shapes, then of all things."""
+        c = self.config
+        batch, persons, frames, _ = world.motion.shape
+        # Out-of-place masking: padding must not reach the projection even as infinity times zero.
+        exists = present.frames[..., None]
+        values = torch.where(exists, torch.cat((world.motion, world.event), dim=-1), 0.0)
+        patches = torch.cat((values, exists.to(values.dtype)), dim=-1).reshape(
+            batch, persons, frames // c.patch, c.patch * (c.features + 1)
+        )
+        if identity is None:
+            identity = torch.arange(persons, device=values.device).expand(batch, persons)
+        who = self.person[identity]
+        if role is not None:
+            who = who + self.role[role]
+
+        def noise(layer: nn.Module, level: Tensor) -> Tensor:
+            return layer(sinusoidal(level, _SINUSOIDS, 1000.0).to(values.dtype))
+
+        moving = self.embed(patches) + who[:, :, None, :] + noise(self.event_level, levels.event)
+        shape = torch.where(present.persons[..., None], world.shape, 0.0)
+        shapes = self.shape(shape) + who + noise(self.thing_level, levels.shape)
+        thing = torch.where(present.objects[..., None], world.objects, 0.0)
+        things = self.thing(thing) + noise(self.thing_level, levels.objects)
+        return torch.cat((moving.flatten(1, 2), shapes, things), dim=1)
 
 
 def smoothing_matrix(

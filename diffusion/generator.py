@@ -134,6 +134,7 @@ class MotionGenerator:
                     [seeds[i] for i in chosen],
                     sampler,
                     progress,
+                    betas,
                 ),
                 strict=True,
             ):
@@ -151,6 +152,7 @@ class MotionGenerator:
         seeds: Sequence[int],
         sampler: SamplerConfig,
         progress: Callable[[int], object] | None = None,
+        betas: Float[Tensor, "10"] | None = None,
     ) -> list[Float[Tensor, "frame 217"]]:
         """Raw features (metres) of one batch, each cut to its own length, on the CPU."""
         text = self.encoder.encode(list(captions))
@@ -160,6 +162,7 @@ class MotionGenerator:
             list(frames),
             list(seeds),
             sampler,
+            shape=betas,
             progress=None if progress is None else lambda _done, _steps: progress(len(captions)),
         )
         return [clip[0, :length].float().cpu() for clip, length in zip(motion, frames, strict=True)]

@@ -10,8 +10,10 @@ No velocities, no contacts, no heading per frame: each would repeat what is ther
 a fall rolls past 90. World positions are linear in these numbers, so constraints on joints stay linear. Joints
 are stored relative to the pelvis horizontally because next to metres of walking, millimetres of a foot would drown.
 
-All motion lives on the reference body: a long-legged person's pelvis path is scaled to the reference legs on the way
-in and back on the way out, so that the same rotations put both persons' feet on the floor.
+All motion lives on the reference body: the height of a long-legged person's pelvis is scaled to the reference legs on
+the way in and back on the way out, so that the same rotations put both persons' feet on the floor. Where people are
+stays in metres, because they share a room with others and with furniture; that longer legs make longer strides is for
+the model to know, from the shape.
 """
 
 from typing import Final
@@ -95,7 +97,7 @@ def encode_motion(
             f"{int(frame_label.max())}. The labels are not OmniFall-16 ids; map them first."
         )
     rotations = rotvec_to_matrix(poses)
-    trans = trans * leg_ratio(rest_joints).to(trans)[..., None, None]
+    trans = torch.cat((trans[..., :2], trans[..., 2:] * leg_ratio(rest_joints).to(trans)[..., None, None]), dim=-1)
     joints = model_joints(rotations, trans)
     planar = joints[..., :2] - trans[..., None, :2]
     joints = torch.cat((planar, joints[..., 2:]), dim=-1)
@@ -113,7 +115,8 @@ def decode_motion(
     features; predicted joints are not used here (see `joint_consistency`).
     """
     rotations = features_to_rotations(features)
-    trans = features[..., TRANS] / leg_ratio(rest_joints).to(features)[..., None, None]
+    height = features[..., 2:3] / leg_ratio(rest_joints).to(features)[..., None, None]
+    trans = torch.cat((features[..., :2], height), dim=-1)
     score, label = features[..., EVENT].max(dim=-1)
     label = torch.where(score > _EVENT_THRESHOLD, label, -1).to(torch.int8)
     return matrix_to_rotvec(rotations), trans, label

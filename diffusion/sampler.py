@@ -1,26 +1,22 @@
 """Samplers: from pure noise to motion, in as many steps as one likes.
 
-One step goes from level t to level s < t given an estimate of x_0. The three rules are pure functions; `sample_chain`
-strings them together and keeps known tokens as they are.
+One step goes from level t to level s < t given an estimate of x_0. The three rules are pure functions; `chain` strings
+them together for all tokens of a world.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from carescene.errors import UserError
-from diffusion.process import DiffusionProcess, expand_levels
+from diffusion.process import DiffusionProcess
 
 SamplerName = Literal["ddpm", "ddim", "dpmpp"]
 Spacing = Literal["trailing", "linspace"]
-
-# Noisy motion and the level of each token -> estimate of x_0.
-PredictX0 = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,10 @@ class SamplerConfig:
             multistep, Lu et al. 2022), the default: the best of the three in few steps.
         steps: network evaluations; 1000 with `ddpm` is the full chain.
         eta: share of fresh noise in DDIM; 0 is deterministic, 1 is the ancestral variance.
-        guidance: weight of classifier-free guidance; 1 is the plain conditional model, 0 the unconditional one.
+        guidance: weight of classifier-free guidance by the text; 1 is the plain conditional model, 0 the one without
+            text.
+        scene_guidance: the same for the things of the room; other values than 1 cost one more pass of the network.
+        constraint_guidance: the same for known motion and events; other values than 1 cost one more pass.
         guidance_rescale: share by which the guided estimate is scaled back to the spread of the unguided one (Lin et
             al. 2024), against the exaggeration of strong guidance.
         spacing: which levels are visited; `trailing` starts at pure noise and has even gaps, `linspace` also
@@ -43,6 +42,8 @@ class SamplerConfig:
     steps: int = 20
     eta: float = 0.0
     guidance: float = 2.5
+    scene_guidance: float = 1.0
+    constraint_guidance: float = 1.0
     guidance_rescale: float = 0.0
     spacing: Spacing = "trailing"
 
@@ -58,8 +59,9 @@ class SamplerConfig:
         for name, value in (("eta", self.eta), ("guidance_rescale", self.guidance_rescale)):
             if not 0 <= value <= 1:
                 raise UserError(f"Expected {name} within 0..1, but got {value}. It is a share.")
-        if not 0 <= self.guidance <= 100:
-            raise UserError(f"Expected guidance within 0..100, but got {self.guidance}. 2 to 4 is usual.")
+        for name in ("guidance", "scene_guidance", "constraint_guidance"):
+            if not 0 <= getattr(self, name) <= 100:
+                raise UserError(f"Expected {name} within 0..100, but got {getattr(self, name)}. 1 to 4 is usual.")
 
 
 def timesteps(total: int, steps: int, spacing: Spacing = "trailing") -> list[int]:
@@ -150,9 +152,14 @@ class NoiseSource:
     """Gaussian noise with one generator per sample, so that a sample is the same alone and in any batch.
 
     Each sample draws only its own frames: neither batch size nor padding moves its stream of random numbers.
+
+    Args:
+        seeds: one per sample.
+        frames: length of each sample.
+        persons: people of each sample; as many as the batch holds when left out.
     """
 
-    def __init__(self, seeds: Sequence[int], frames: Sequence[int]) -> None:
+    def __init__(self, seeds: Sequence[int], frames: Sequence[int], persons: Sequence[int] | None = None) -> None:
         if len(seeds) != len(frames) or not seeds:
             raise UserError(
                 f"Expected one seed per clip and at least one clip, but got {len(seeds)} seeds, {len(frames)} lengths."
@@ -160,78 +167,89 @@ class NoiseSource:
         # Drawn on the CPU, whose generator gives the same numbers on every machine.
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self._frames = list(frames)
+        self._persons = None if persons is None else list(persons)
 
     def draw(self, like: Float[Tensor, "batch person frame feature"]) -> Float[Tensor, "batch person frame feature"]:
-        """The next noise in the shape of `like`; 0 in frames past the end of a sample."""
+        """The next noise in the shape of `like`; 0 past the end of a sample and for people it does not have."""
+        return self._draw(
+            like, [(people, frames) for people, frames in zip(self._people(like), self._frames, strict=True)]
+        )
+
+    def draw_persons(self, like: Float[Tensor, "batch person feature"]) -> Float[Tensor, "batch person feature"]:
+        """The next noise for one vector per person; 0 for people a sample does not have."""
+        return self._draw(like, [(people,) for people in self._people(like)])
+
+    def draw_things(self, like: Float[Tensor, "batch object feature"]) -> Float[Tensor, "batch object feature"]:
+        """The next noise for one vector per thing."""
+        return self._draw(like, [(like.shape[1],)] * len(like))
+
+    def _people(self, like: Tensor) -> list[int]:
+        return self._persons if self._persons is not None else [like.shape[1]] * len(like)
+
+    def _draw(self, like: Tensor, own: Sequence[tuple[int, ...]]) -> Tensor:
         noise = torch.zeros(like.shape, dtype=like.dtype)
-        for row, (generator, frames) in enumerate(zip(self._generators, self._frames, strict=True)):
-            noise[row, :, :frames] = torch.randn(
-                (like.shape[1], frames, like.shape[3]), dtype=like.dtype, generator=generator
-            )
+        for row, generator, shape in zip(noise, self._generators, own, strict=True):
+            part = torch.randn((*shape, like.shape[-1]), dtype=like.dtype, generator=generator)
+            row[tuple(slice(0, size) for size in shape)] = part
         return noise.to(like.device)
 
 
-@torch.no_grad()
-def sample_chain(
+def step(
     process: DiffusionProcess,
-    predict_x0: PredictX0,
     config: SamplerConfig,
-    noise: NoiseSource,
-    known: Float[Tensor, "batch person frame feature"],
-    known_tokens: Bool[Tensor, "batch person token"],
-    progress: Callable[[int, int], object] | None = None,
-) -> Float[Tensor, "batch person frame feature"]:
-    """Sample motion; tokens that are known stay what they are and are shown to the network at noise level 0.
+    x: Float[Tensor, "*batch dim"],
+    x0: Float[Tensor, "*batch dim"],
+    levels: tuple[int, int],
+    noise: Float[Tensor, "*batch dim"] | None,
+    previous: tuple[Float[Tensor, "*batch dim"], int] | None,
+) -> Float[Tensor, "*batch dim"]:
+    """One step of the configured rule for vectors that all share a level.
 
     Args:
-        predict_x0: estimate of x_0 from noisy motion `(B,P,T,D)` and levels `(B,P,N)`, or `(B,1,1)` if shared.
-        known: values of the known tokens; anything elsewhere. Its shape is the shape of the result.
-        known_tokens: True where a token is known.
-        progress: called with (steps done, steps in all) after each step.
-
-    Returns:
-        the sample, in the network's (normalised) units.
+        levels: the level of `x` and the one to go to.
+        noise: fresh noise, for the rules that use it (see `needs_noise`).
+        previous: estimate of x_0 and level of the step before, for the multistep rule.
     """
-    patch = known.shape[2] // known_tokens.shape[2]
-    given = expand_levels(known_tokens, patch)[..., None]
-    levels = timesteps(process.steps, config.steps, config.spacing)
-    x = torch.where(given, known, noise.draw(known))
-    previous: tuple[Tensor, Tensor] | None = None
-    # One level for all tokens of a clip lets the network make one modulation instead of one per token.
-    mixed = bool(known_tokens.any())
-    for done, (now, then) in enumerate(pairwise(levels), start=1):
-        x0 = predict_x0(x, torch.where(known_tokens if mixed else known_tokens[:, :1, :1], 0, now))
-        t = torch.full(known.shape[:3], now, device=known.device)
-        s = torch.full_like(t, then)
-        if config.name == "ddpm":
-            x = ancestral_step(process, x, x0, t, s, noise.draw(known))
-        elif config.name == "ddim":
-            x = ddim_step(process, x, x0, t, s, noise.draw(known) if config.eta > 0 else None, config.eta)
-        else:
-            x = dpmpp_2m_step(process, x, x0, t, s, previous)
-            previous = (x0, t)
-        x = torch.where(given, known, x)
-        if progress is not None:
-            progress(done, config.steps)
-    return x
+    t = torch.full(x.shape[:-1], levels[0], device=x.device)
+    s = torch.full_like(t, levels[1])
+    if config.name == "ddpm":
+        assert noise is not None
+        return ancestral_step(process, x, x0, t, s, noise)
+    if config.name == "ddim":
+        return ddim_step(process, x, x0, t, s, noise, config.eta)
+    before = None if previous is None else (previous[0], torch.full_like(t, previous[1]))
+    return dpmpp_2m_step(process, x, x0, t, s, before)
+
+
+def needs_noise(config: SamplerConfig) -> bool:
+    """Whether the rule draws fresh noise at every step."""
+    return config.name == "ddpm" or (config.name == "ddim" and config.eta > 0)
 
 
 def guide(
-    conditional: Float[Tensor, "batch person frame feature"],
-    unconditional: Float[Tensor, "batch person frame feature"],
-    weight: float,
+    full: Float[Tensor, "batch *token feature"],
+    without: Sequence[Float[Tensor, "batch *token feature"]],
+    weights: Sequence[float],
     rescale: float = 0.0,
-) -> Float[Tensor, "batch person frame feature"]:
-    """Classifier-free guidance (Ho & Salimans 2022): the estimate pushed from unconditional past conditional.
+) -> Float[Tensor, "batch *token feature"]:
+    """Classifier-free guidance (Ho & Salimans 2022) by several conditions, each with its own weight.
 
-    At a fixed x_t the estimates of x_0, eps and v are affine in each other, so guiding any of them is the same.
+        guided = full + sum_i (w_i - 1) (full - without_i)
+
+    With one condition this is the usual `without + w (full - without)`. At a fixed x_t the estimates of x_0, eps and
+    v are affine in each other, so guiding any of them is the same. Separate weights follow Brooks et al. 2023
+    (InstructPix2Pix), there for image and text.
 
     Args:
-        rescale: share by which the spread of each sample goes back to that of `conditional` (Lin et al. 2024, eq. 15).
+        full: the estimate under all conditions.
+        without: for each guiding condition, the estimate without it.
+        rescale: share by which the spread of each sample goes back to that of `full` (Lin et al. 2024, eq. 15).
     """
-    guided = unconditional + weight * (conditional - unconditional)
-    if rescale == 0:
+    guided = full
+    for less, weight in zip(without, weights, strict=True):
+        guided = guided + (weight - 1) * (full - less)
+    if rescale == 0 or not without:
         return guided
-    axes = (1, 2, 3)
-    factor = conditional.std(axes, keepdim=True) / guided.std(axes, keepdim=True).clamp(min=1e-8)
+    axes = tuple(range(1, full.ndim))
+    factor = full.std(axes, keepdim=True) / guided.std(axes, keepdim=True).clamp(min=1e-8)
     return guided * (rescale * factor + 1 - rescale)

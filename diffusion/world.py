@@ -1,4 +1,4 @@
-"""Everything the model knows about one clip as groups of tokens: people's motion, events and shape, and the room's things.
+"""Everything the model knows about one clip as groups of tokens: people and their events, and the things of a room.
 
     motion   one token per person and patch of frames   201 numbers a frame (see `representation`)
     event    the same patches, a noise level of its own   16 numbers a frame

@@ -4,6 +4,7 @@ import math
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import lightning.pytorch as pl
@@ -13,9 +14,11 @@ from torch import Tensor
 
 from carescene.clips import Clip
 from carescene.errors import UserError
+from diffusion.checkpoint import warm_start
 from diffusion.denoiser import DenoiserConfig
 from diffusion.generator import MotionGenerator
-from diffusion.model import LossConfig, ModelConfig, MotionModel
+from diffusion.loss_config import LossConfig
+from diffusion.model import ModelConfig, MotionModel
 from diffusion.process import ProcessConfig
 from diffusion.text import load_text_encoder
 
@@ -41,6 +44,8 @@ class DiffusionModule(pl.LightningModule):
         warmup_steps: steps of linear rise from zero.
         total_steps: steps over which the cosine falls; default is the length of the run.
         final_ratio: learning rate at the end of the cosine, as a share of the peak.
+        start_from: model file (.safetensors) to begin with, statistics of its data included. Parts that it lacks start
+            fresh, so that a model of motion alone grows into one of rooms. Not needed to resume: that is --ckpt_path.
         compile: compile the network with torch.compile. Default is on GPUs only: on a CPU it takes minutes to begin.
         seed: noise, noise levels and text dropout of every step.
     """
@@ -57,6 +62,7 @@ class DiffusionModule(pl.LightningModule):
         warmup_steps: int = 500,
         total_steps: int | None = None,
         final_ratio: float = 0.02,
+        start_from: Path | None = None,
         compile: bool | None = None,
         seed: int = 0,
     ) -> None:
@@ -79,6 +85,7 @@ class DiffusionModule(pl.LightningModule):
                 "warmup_steps": warmup_steps,
                 "total_steps": total_steps,
                 "final_ratio": final_ratio,
+                "start_from": None if start_from is None else str(start_from),
                 "compile": compile,
                 "seed": seed,
             }
@@ -87,6 +94,7 @@ class DiffusionModule(pl.LightningModule):
         self._learning_rate, self._weight_decay, self._betas = learning_rate, weight_decay, betas
         self._schedule, self._warmup_steps, self._total_steps = schedule, warmup_steps, total_steps
         self._final_ratio, self._compile, self._seed = final_ratio, compile, seed
+        self._start_from = start_from
         self._generator: MotionGenerator | None = None
         self.data_hash: str | None = None
 
@@ -104,8 +112,12 @@ class DiffusionModule(pl.LightningModule):
                     f"Expected text features of width {expected} (model.denoiser.text_dim), but data.text_encoder "
                     f"'{data.text_encoder}' gives {data.text_width}. Set model.denoiser.text_dim={data.text_width}."
                 )
-            self.model.feature_mean.copy_(data.normaliser.mean)
-            self.model.feature_std.copy_(data.normaliser.std)
+            if self._start_from is not None:
+                warm_start(self.model, self._start_from)
+                data.use_normaliser(self.model.normaliser)
+            else:
+                self.model.feature_mean.copy_(data.normaliser.mean)
+                self.model.feature_std.copy_(data.normaliser.std)
             self.data_hash = data.data_hash
         on_gpu = self.trainer.strategy.root_device.type == "cuda"
         if self._compile or (self._compile is None and on_gpu):
@@ -120,7 +132,7 @@ class DiffusionModule(pl.LightningModule):
         """Loss of one batch; its randomness depends on seed, number of the batch and rank: a resumed run repeats it."""
         # The global state instead of a generator: it serves layers that draw for themselves, on any device.
         torch.manual_seed(_mix(self._seed, batch["number"], self.global_rank))
-        parts = self.model.loss(batch)
+        parts = self.model.loss(batch, progress=min(1.0, self.global_step / self._run_length(endless=1_000)))
         self._log("train", parts, batch)
         return parts["loss"]
 
@@ -170,8 +182,11 @@ class DiffusionModule(pl.LightningModule):
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def _run_length(self) -> int:
-        """Steps of the run. Lightning's own estimate would make the data loader before its state is restored."""
+    def _run_length(self, endless: int | None = None) -> int:
+        """Steps of the run, or `endless` for one without end.
+
+        Lightning's own estimate would make the data loader before its state is restored.
+        """
         trainer: Any = self.trainer
         steps = trainer.max_steps
         if steps < 0 and trainer.max_epochs > 0 and self._data is not None:
@@ -179,6 +194,8 @@ class DiffusionModule(pl.LightningModule):
             limit = trainer.limit_train_batches
             batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
             steps = trainer.max_epochs * math.ceil(batches / trainer.accumulate_grad_batches)
+        if steps < 0 and endless is not None:
+            return endless
         if steps < 0:
             raise UserError(
                 "Expected a run of known length for the cosine schedule, but got an endless one. Set "
