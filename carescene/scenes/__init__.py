@@ -1,6 +1,8 @@
 """Rooms: furniture, generated wards, geometry questions, scene files."""
 
 from carescene.scenes.check import validate_scene
+from carescene.scenes.contact_measures import ContactReport, contact_report
+from carescene.scenes.fitting import fit_clip
 from carescene.scenes.furniture import (
     BedSurface,
     PlacedSolid,
@@ -30,6 +32,7 @@ __all__ = [
     "PRESETS",
     "SHELL",
     "BedSurface",
+    "ContactReport",
     "Material",
     "PlacedSolid",
     "Scene",
@@ -42,8 +45,10 @@ __all__ = [
     "box",
     "ceiling_lamps",
     "check_object",
+    "contact_report",
     "cylinder",
     "default_object",
+    "fit_clip",
     "free_path",
     "generate_scene",
     "ground_clearance",
