@@ -28,12 +28,9 @@ SEGMENTS: Final[tuple[tuple[str, str, float, float], ...]] = (
 )
 
 GRAVITY: Final = 9.81
-# A foot bears weight when its ankle or ball is below these heights, metres (resting height and 5 cm).
-_ANKLE_LOW: Final = 0.13
-_BALL_LOW: Final = 0.08
 # The sole reaches this far around the line from ankle to ball, metres.
 _SOLE: Final = 0.06
-# The next step may catch what is a step ahead; only the part beyond counts as lost.
+# The heel behind the ankle, metres.
 _HEEL: Final = 0.05
 
 
@@ -50,8 +47,8 @@ def balance_margin(joints: Float[np.ndarray, "frame 24 3"], fps: float | int, le
     """How far within the area between the feet the extrapolated centre of mass is, metres; negative outside.
 
     The extrapolated centre of mass is its ground projection plus velocity times sqrt(l / g) with l the leg's length
-    times 1.2 (Hof et al. 2005). The area is the hull of both feet on the floor or about to touch it, hence a swinging
-    foot close to the floor counts; without any foot near the floor the margin is minus the distance to the nearer foot.
+    times 1.2 (Hof et al. 2005). The area is the hull of both feet, a swinging one included, because it may come down
+    where it is.
     """
     mass = gaussian_filter1d(center_of_mass(joints), 0.05 * fps, axis=0, mode="nearest")
     velocity = np.gradient(mass, axis=0) * fps
@@ -68,7 +65,6 @@ def balance_margin(joints: Float[np.ndarray, "frame 24 3"], fps: float | int, le
 def _outside_hull(points: Float[np.ndarray, "frame 2"], corners: Float[np.ndarray, "frame 4 2"]) -> np.ndarray:
     """Distance from points to the convex hull of four corners; negative depths inside."""
     distances = np.full(len(points), np.inf)
-    signs = []
     # The hull of two line segments: all six lines between corners; outside if all corners are on one side of a line
     # and the point on the other.
     inside = np.ones(len(points), bool)
@@ -83,7 +79,6 @@ def _outside_hull(points: Float[np.ndarray, "frame 2"], corners: Float[np.ndarra
             sides = np.stack([_cross(edge, other - start) for other in others], axis=-1)
             mine = _cross(edge, points - start)
             inside &= ~((sides >= 0).all(-1) & (mine < 0)) & ~((sides <= 0).all(-1) & (mine > 0))
-            signs.append(mine)
     return np.where(inside, 0.0, distances)
 
 

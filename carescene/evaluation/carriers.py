@@ -31,7 +31,7 @@ class Support(NamedTuple):
 
 @dataclass(frozen=True)
 class _Surface:
-    """A rectangle in a thing's own frame: x and y range, and (y, height over the floor) of the points of its profile."""
+    """A rectangle in a thing's own frame: x and y range, and its profile as (y, height over the floor)."""
 
     index: int
     thing: SceneObject

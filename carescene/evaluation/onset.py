@@ -1,9 +1,9 @@
 """When falls and bed exits begin, read from joints alone: no label and no event channel takes part.
 
-A fall is found backwards, from the floor: first the moment the trunk comes to rest there, then the fast descent that led
-to it, then the loss of balance before the descent. Balance is lost when the extrapolated centre of mass (Hof, Gazendam
-and Sinke 2005, "The condition for dynamic stability") leaves the reach of the feet for good, or when the trunk begins to
-topple.
+A fall is found backwards, from the floor: first the moment the trunk comes to rest there, then the fast descent that
+led to it, then the loss of balance before the descent. Balance is lost when the extrapolated centre of mass (Hof,
+Gazendam and Sinke 2005, "The condition for dynamic stability") leaves the reach of the feet for good, or when the trunk
+begins to topple.
 """
 
 import math
@@ -147,17 +147,12 @@ def fall_direction(track: Track, onset: int, impact: int) -> str:
 
 
 def lying_side(track: Track, first: int, last: int) -> str:
-    """What of the trunk is below between two frames: left, right, front, back, or seat for a trunk that stays upright."""
+    """What of the trunk is below between two frames: left, right, front, back; seat for a trunk that stays upright."""
     frames = slice(min(first, last), last + 1)
     if np.median(track.tilt[frames]) < 45.0:
         return "seat"
-    left = (
-        track.joint("left_shoulder")
-        - track.joint("right_shoulder")
-        + track.joint("left_hip")
-        - track.joint("right_hip")
-    )
-    sideways = float(np.median(left[frames, 2] / np.linalg.norm(left[frames], axis=-1)))
+    left = _leftward(track)[frames]
+    sideways = float(np.median(left[:, 2] / np.linalg.norm(left, axis=-1)))
     front = float(np.median(track.front[frames, 2]))
     if abs(sideways) > abs(front):
         return "left" if sideways < 0 else "right"
@@ -167,13 +162,12 @@ def lying_side(track: Track, first: int, last: int) -> str:
 def leans_to(track: Track, seconds: float) -> str:
     """The side of the trunk that is lower at a time of the clip, however slightly: left or right."""
     frame = min(max(round((seconds - track.start_s) * track.fps), 0), track.frames - 1)
-    left = (
-        track.joint("left_shoulder")
-        - track.joint("right_shoulder")
-        + track.joint("left_hip")
-        - track.joint("right_hip")
-    )
-    return "left" if left[frame, 2] < 0 else "right"
+    return "left" if _leftward(track)[frame, 2] < 0 else "right"
+
+
+def _leftward(track: Track) -> Float[np.ndarray, "frame 3"]:
+    shoulders = track.joint("left_shoulder") - track.joint("right_shoulder")
+    return shoulders + track.joint("left_hip") - track.joint("right_hip")
 
 
 def find_bed_exit(track: Track) -> tuple[float, float, float] | None:

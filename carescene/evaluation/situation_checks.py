@@ -1,8 +1,8 @@
 """One yes-or-no test per ward event, made of geometry alone, for judging whether a clip shows what was asked for.
 
-A test sees joints, furniture and the other people, never labels, captions or the generator. It names the event as an
-onlooker without sound could: the causes of falls (trip, slip, weight shift ...) share one test, because their difference
-lies in what happens before the feet; the trained recogniser (`ward_recogniser`) tells those apart.
+A test sees joints, furniture and the other people, never labels, captions or the generator. The causes of falls (trip,
+slip, weight shift ...) share one test: what tells them apart is in the feet and often out of sight. The trained
+recogniser (`ward_recogniser`) is asked about those.
 """
 
 from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from scipy.ndimage import gaussian_filter1d, median_filter
+from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
 from carescene.clips.clip import Clip
 from carescene.errors import UserError
@@ -20,7 +20,7 @@ from carescene.humans.kinematics import forward_kinematics
 from carescene.humans.rotations import rotvec_to_matrix
 from carescene.humans.skeleton import JOINT
 
-# Smoothing of positions before they are differentiated, as in `carescene.clips.frame_labels`: removes noise, keeps steps.
+# Smoothing of positions before they are differentiated, as in `carescene.clips.frame_labels`: noise goes, steps stay.
 SMOOTH_S: Final = 0.1
 # A posture shorter than this is flicker.
 _MIN_POSTURE_S: Final = 0.25
@@ -198,12 +198,8 @@ def _posture(points: np.ndarray, values: dict[str, Any], pair: Any, leg: float) 
     carried = values["on_bed"] | values["on_seat"]
     tilt, thigh = values["tilt"], values["thigh"]
     lying = (tilt > _LYING_TILT) & ((legs > _LYING_LEGS) | values["grounded"])
-    upright = (
-        (values["height"] > _UPRIGHT)
-        & (ankles[..., 2].min(axis=1) < _FEET_LOW * leg)
-        & (thigh < _SEATED_THIGH)
-        & ~lying
-    )
+    footed = ankles[..., 2].min(axis=1) < _FEET_LOW * leg
+    upright = (values["height"] > _UPRIGHT) & footed & (thigh < _SEATED_THIGH) & ~lying
     # Knees on the floor with the ankles behind them; somebody who sits on the floor has the ankles before the knees.
     ahead = ((ankles - knees)[..., :2] * values["facing"][:, None]).sum(-1)
     knelt = ((knees[..., 2] < _KNEE_LOW * leg) & (ahead < 0.05)).any(axis=1) & ~carried
@@ -232,11 +228,8 @@ def _posture(points: np.ndarray, values: dict[str, Any], pair: Any, leg: float) 
 def steady(names: np.ndarray, window: int) -> np.ndarray:
     """Names without flicker: each frame takes the most frequent name of the `window` frames around it."""
     kinds, codes = np.unique(names, return_inverse=True)
-    shares = np.stack(
-        [median_filter((codes == k).astype(float), size=window | 1, mode="nearest") for k in range(len(kinds))]
-    )
-    # Where no name holds half of the window, the frame keeps its own.
-    return np.where(shares.max(axis=0) > 0, kinds[shares.argmax(axis=0)], names)
+    shares = [uniform_filter1d((codes == k).astype(float), window | 1, mode="nearest") for k in range(len(kinds))]
+    return kinds[np.argmax(shares, axis=0)]
 
 
 def runs_of(flags: Bool[np.ndarray, "frame"]) -> list[tuple[int, int]]:
