@@ -1,0 +1,171 @@
+"""From a situation and a room to who is where when: places in metres, labels in seconds, nothing sampled yet."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from carescene.scenes.scene import Scene
+from carescene.situations.consistency import start_state
+from carescene.situations.fall_places import end_of_fall, fall_spot
+from carescene.situations.label_plan import LabelSpan, label_spans
+from carescene.situations.preparing import prepared_room
+from carescene.situations.routes import enter_route, walk_route
+from carescene.situations.situation import EventRequest, Situation
+from carescene.situations.start_places import Seating, start_spot
+from carescene.situations.things import Room, Spot, beside_spot, facing_of
+from carescene.situations.vocabulary import facts_of
+
+# How long somebody needs from lying in bed to standing beside it, at least.
+_RISING_S: Final = 2.0
+
+
+@dataclass(frozen=True)
+class Waypoint:
+    """The pelvis of a person is at this spot at this time; `asked` if the situation itself says so."""
+
+    at_s: float
+    spot: Spot
+    asked: bool = False
+
+
+@dataclass
+class PersonPlan:
+    """What is fixed about one person.
+
+    Attributes:
+        state: in the first frame, or None if the model may choose.
+        start: where, or None.
+        points: where the pelvis is when, in order of time, the start included.
+        labels: frame labels that are known.
+        since_s: when the person comes into the room.
+        rest: where the person lies after a fall, if a place was asked for.
+    """
+
+    state: str | None
+    start: Spot | None
+    points: list[Waypoint] = field(default_factory=list)
+    labels: list[LabelSpan] = field(default_factory=list)
+    since_s: float = 0.0
+    rest: Spot | None = None
+
+
+@dataclass
+class Plan:
+    """A situation in one room: the room as it is then (rails down, chairs as they are), and a plan for each person."""
+
+    scene: Scene | None
+    persons: list[PersonPlan]
+
+
+def plan_situation(situation: Situation, scene: Scene | None, seed: int) -> Plan:
+    """Choose places, ways and times for everybody; the same seed gives the same plan.
+
+    Args:
+        scene: the room; None if the situation has none.
+        seed: chooses among the places that fit.
+
+    Raises:
+        UserError: one sentence that names the line: no such thing in the room, two people on one seat, no free floor
+            beside it, or furniture in the way of somebody who has to walk.
+    """
+    people = range(len(situation.people))
+    if scene is None:
+        plans = [PersonPlan(start_state(situation, person), None) for person in people]
+        for person, plan in enumerate(plans):
+            plan.labels = label_spans(situation, person, plan.state)
+        return Plan(None, plans)
+    rng = np.random.default_rng([seed, 4])
+    room = Room(scene, situation)
+    seating = Seating(room, rng)
+    # People on beds and seats first: others then find their places around them.
+    order = sorted(people, key=lambda person: start_state(situation, person) not in ("lying", "sitting"))
+    plans: dict[int, PersonPlan] = {}
+    for person in order:
+        if situation.people[person].enter is None:
+            plans[person] = _inside(room, seating, person, rng)
+    for person in people:
+        if situation.people[person].enter is not None:
+            plans[person] = _entering(room, plans, person)
+    everybody = [plans[person] for person in people]
+    for person, plan in enumerate(everybody):
+        plan.labels = label_spans(situation, person, plan.state)
+    return Plan(prepared_room(situation, scene, everybody), everybody)
+
+
+def _inside(room: Room, seating: Seating, person: int, rng: np.random.Generator) -> PersonPlan:
+    situation = room.situation
+    state = start_state(situation, person)
+    request = situation.people[person]
+    event = next((event for event in situation.events if event.person == person), None)
+    if request.motion is not None:
+        return PersonPlan(None, None)
+    spot = start_spot(room, seating, person, state, event)
+    plan = PersonPlan(state, spot)
+    if spot is None:
+        return plan
+    plan.points.append(Waypoint(0.0, spot))
+    facts = None if event is None else facts_of(event.ward_event, event.label)
+    walks = state == "walking"
+    if event is not None and facts is not None and facts.is_fall and event.onset_s is not None:
+        _plan_fall(room, plan, person, event, event.onset_s, rng)
+    elif walks:
+        until = situation.seconds if event is None or event.onset_s is None else event.onset_s
+        route = walk_route(room, person, spot, until, rng)
+        plan.points += [Waypoint(at, there) for at, there in route]
+    if walks and len(plan.points) > 1:
+        first, second = plan.points[0].spot, plan.points[1].spot
+        ahead = np.array([second.x - first.x, second.y - first.y])
+        if np.linalg.norm(ahead) > 0.05:
+            plan.start = dataclasses.replace(spot, facing=facing_of(ahead))
+            plan.points[0] = Waypoint(0.0, plan.start)
+    return plan
+
+
+def _plan_fall(
+    room: Room, plan: PersonPlan, person: int, event: EventRequest, onset: float, rng: np.random.Generator
+) -> None:
+    """Where the fall begins and ends, and the way there."""
+    start, situation = plan.start, room.situation
+    assert start is not None
+    at = situation.events.index(event)
+    rises = plan.state in ("lying", "sitting") and onset >= _RISING_S and event.cause not in ("slide", "roll")
+    carrier = next((thing for thing in room.scene.objects if thing.id == start.thing), None)
+    if plan.state == "walking":
+        route = walk_route(room, person, start, onset, rng, goal_of=at)
+        plan.points += [Waypoint(when, there) for when, there in route]
+        begin = plan.points[-1].spot
+    elif rises and carrier is not None:
+        side = (
+            event.place.side if event.place is not None and event.place.side else start_side(room, person, carrier.id)
+        )
+        begin = beside_spot(carrier, side) if carrier.kind == "bed" else fall_spot(room, at, start, rng)
+        plan.points.append(Waypoint(onset, begin))
+    else:
+        begin = start
+    end = end_of_fall(room, at, begin, carrier, rng)
+    if end is not None:
+        fall_s = (event.end_s if event.end_s is not None else onset + 1.8) - onset
+        when = min(onset + fall_s, situation.seconds - 0.05)
+        plan.points.append(Waypoint(when, end, asked=event.place is not None))
+        plan.rest = end if event.place is not None else None
+
+
+def start_side(room: Room, person: int, bed_id: str) -> str:
+    """The side of a bed that somebody gets up from: as asked, else the one with more free floor."""
+    request = room.situation.people[person]
+    if request.start is not None and request.start.side is not None:
+        return request.start.side
+    bed = next(thing for thing in room.scene.objects if thing.id == bed_id)
+    counts = {side: len(room.floor(0.2, bed, side)) for side in ("left", "right")}
+    return max(counts, key=lambda side: counts[side])
+
+
+def _entering(room: Room, plans: dict[int, PersonPlan], person: int) -> PersonPlan:
+    request = room.situation.people[person]
+    others = [plan for other, plan in plans.items() if other != person and plan.points]
+    route = enter_route(room, person, others[0].points[-1].spot if others else None)
+    points = [Waypoint(request.at_s + at, spot) for at, spot in route]
+    points = [point for point in points if point.at_s <= room.situation.seconds - 0.05] or points[:1]
+    return PersonPlan("walking", points[0].spot, points, since_s=float(request.at_s))

@@ -1,0 +1,107 @@
+"""Where everybody is in the first frame."""
+
+import numpy as np
+
+from carescene.situations.situation import EventRequest
+from carescene.situations.things import Room, Spot, edge_spot, facing_of, lying_spot, seat_spot
+from carescene.situations.vocabulary import facts_of
+
+# Free floor around somebody who stands, and around somebody on the floor.
+_STANDING_M = 0.25
+_ON_FLOOR_M = 0.40
+_SMALLEST_M = 0.15
+_SEATS = ("chair", "recliner", "wheelchair", "toilet")
+
+
+class Seating:
+    """Which places of a room's things are taken already."""
+
+    def __init__(self, room: Room, rng: np.random.Generator) -> None:
+        self._room, self._rng = room, rng
+        self._taken: dict[str, int] = {}
+        self.stands: list[Spot] = []
+
+    def seat(self, person: int, names: tuple[str, ...], state: str, side: str | None, path: str) -> Spot:
+        """A free place to lie or sit on one of these things.
+
+        Raises:
+            UserError: names the line and who is there already.
+        """
+        room = self._room
+        found = [thing for name in names for thing in room.scene.objects if name in (thing.kind, thing.id)]
+        if not found:
+            room.things(names[0], path)
+        order = [found[at] for at in self._rng.permutation(len(found))]
+        for thing in order:
+            for place in self._sides(thing.kind, thing.id, state, side):
+                if place in self._taken or (state == "lying" and self._anybody(thing.id)):
+                    continue
+                self._taken[place] = person
+                if state == "lying":
+                    return lying_spot(thing)
+                return edge_spot(thing, place.rsplit(" ", 1)[1]) if thing.kind == "bed" else seat_spot(thing)
+        taken = sorted({other for place, other in self._taken.items() if place.split(" ")[0] in {t.id for t in found}})
+        return room.refuse(
+            path,
+            f"a free place for person {person} on {names[0]} in room '{room.scene.id}'",
+            f"{len(found)} taken by person {', '.join(map(str, taken))}",
+            "give them different things or choose a room with more",
+        )
+
+    def _sides(self, kind: str, name: str, state: str, side: str | None) -> list[str]:
+        if kind != "bed":
+            return [name]
+        if state == "lying":
+            return [f"{name} lying"]
+        if side is not None:
+            return [f"{name} {side}"]
+        bed = next(thing for thing in self._room.scene.objects if thing.id == name)
+        free = {each: len(self._room.floor(0.2, bed, each)) for each in ("left", "right")}
+        return [f"{name} {each}" for each in sorted(free, key=lambda each: -free[each])]
+
+    def _anybody(self, name: str) -> bool:
+        return any(place.split(" ")[0] == name for place in self._taken)
+
+
+def start_spot(room: Room, seating: Seating, person: int, state: str | None, event: EventRequest | None) -> Spot | None:
+    """The place of somebody who is in the room from the start; None if nothing says anything about it.
+
+    Raises:
+        UserError: names the line: no such thing, a taken seat, or no free floor.
+    """
+    request = room.situation.people[person]
+    start, path = request.start, f"persons[{person}].start.near"
+    near = start.near if start is not None else None
+    side = start.side if start is not None else None
+    facts = None if event is None else facts_of(event.ward_event, event.label)
+    if state in ("lying", "sitting"):
+        needs = facts.needs if facts is not None else ()
+        usual = ("bed",) if state == "lying" else _SEATS[:3]
+        # What the first event needs, as far as it carries people in this state.
+        names = (near,) if near is not None else tuple(name for name in needs if state == "sitting" or name == "bed")
+        where = path if near is not None else f"events[{room.situation.events.index(event)}]" if event else path
+        if near is None and not names and state == "sitting":
+            # A chair if there is one, else the edge of a bed.
+            names = tuple(name for name in (*usual, "bed") if room.scene.of_kind(name)) or usual
+        return seating.seat(person, names or usual, state, side, where)
+    radius = _ON_FLOOR_M if state in ("fallen", "kneeling") else _STANDING_M
+    things = room.things(near, path) if near is not None else [None]
+    for size in (radius, _SMALLEST_M):
+        spots = np.concatenate([room.floor(size, thing, side) for thing in things])
+        apart = [np.hypot(spots[:, 0] - other.x, spots[:, 1] - other.y) > 0.8 for other in seating.stands]
+        spots = spots[np.logical_and.reduce(apart)] if apart else spots
+        if len(spots):
+            break
+    else:
+        where = f"beside {near}" if near is not None else "anywhere"
+        room.refuse(
+            path,
+            f"free floor {where} in room '{room.scene.id}' for person {person}",
+            "a room too full to stand or walk there",
+            "choose another seed, another room, or take something out",
+        )
+    x, y = (float(value) for value in spots[seating._rng.integers(len(spots))])
+    middle = spots.mean(axis=0) if near is None else np.array(room.scene.polygon).mean(axis=0)
+    spot = Spot(x, y, None, facing_of(middle - [x, y]) if np.linalg.norm(middle - [x, y]) > 0.1 else 0.0)
+    seating.stands.append(spot)
+    return spot
