@@ -284,8 +284,8 @@ def _atoms(
 ) -> tuple[Int[Tensor, "atom"], Int[Tensor, "atom"], Int[Tensor, "atom"], Float[Tensor, "atom 201"]]:
     """Equation, person, frame and coefficients on the features of every (equation, person, frame) of a clip.
 
-    World position of the pelvis: the path as it is, the height over the ratio of the legs. Of another joint: in the plane
-    the path plus the joint relative to the pelvis over the ratio, in height the joint over the ratio.
+    World position of the pelvis: the path as it is, the height over the ratio of the legs. Of another joint: in the
+    plane the path plus the joint relative to the pelvis over the ratio, in height the joint over the ratio.
     """
     rows = clip.rows
     places: dict[tuple[int, int, int], int] = {}

@@ -1,7 +1,7 @@
 """Steering of sampling: energies pull, projection decides, at every step on the estimate of x_0."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float
@@ -28,7 +28,7 @@ class SteeringConfig:
         furthest_m: a body part further than this from the start means that something blew up.
     """
 
-    metric: Metric = Metric()
+    metric: Metric = field(default_factory=Metric)
     energy_from: float = 0.3
     rounds: int = 2
     last_rounds: int = 4
