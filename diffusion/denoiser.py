@@ -224,9 +224,8 @@ class Denoiser(nn.Module):
         )
         if identity is None:
             identity = torch.arange(persons, device=values.device).expand(batch, persons)
-        who = self.person[identity]
-        if role is not None:
-            who = who + self.role[role]
+        # Also where no role is known: a layer that takes no part in a batch would stop distributed training.
+        who = self.person[identity] + self.role[torch.zeros_like(identity) if role is None else role]
 
         def noise(layer: nn.Module, level: Tensor) -> Tensor:
             return layer(sinusoidal(level, _SINUSOIDS, 1000.0).to(values.dtype))

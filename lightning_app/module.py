@@ -44,6 +44,8 @@ class DiffusionModule(pl.LightningModule):
         warmup_steps: steps of linear rise from zero.
         total_steps: steps over which the cosine falls; default is the length of the run.
         final_ratio: learning rate at the end of the cosine, as a share of the peak.
+        curriculum_steps: steps in which the known part of a clip goes from dense to sparse. Dense examples teach what
+            being known means; a quarter of a short run is enough for that.
         start_from: model file (.safetensors) to begin with, statistics of its data included. Parts that it lacks start
             fresh, so that a model of motion alone grows into one of rooms. Not needed to resume: that is --ckpt_path.
         compile: compile the network with torch.compile. Default is on GPUs only: on a CPU it takes minutes to begin.
@@ -62,15 +64,17 @@ class DiffusionModule(pl.LightningModule):
         warmup_steps: int = 500,
         total_steps: int | None = None,
         final_ratio: float = 0.02,
+        curriculum_steps: int = 2000,
         start_from: Path | None = None,
         compile: bool | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not learning_rate > 0 or warmup_steps < 0 or not 0 <= final_ratio <= 1:
+        if not learning_rate > 0 or warmup_steps < 0 or not 0 <= final_ratio <= 1 or curriculum_steps < 1:
             raise UserError(
-                "Expected model.learning_rate above 0, warmup_steps of at least 0 and final_ratio within 0..1, but got "
-                f"{learning_rate}, {warmup_steps} and {final_ratio}. Correct the config."
+                "Expected model.learning_rate above 0, warmup_steps of at least 0, final_ratio within 0..1 and "
+                f"curriculum_steps of at least 1, but got {learning_rate}, {warmup_steps}, {final_ratio} and "
+                f"{curriculum_steps}. Correct the config."
             )
         # Plain types only: a checkpoint must open without running any code it carries.
         self.save_hyperparameters(
@@ -85,6 +89,7 @@ class DiffusionModule(pl.LightningModule):
                 "warmup_steps": warmup_steps,
                 "total_steps": total_steps,
                 "final_ratio": final_ratio,
+                "curriculum_steps": curriculum_steps,
                 "start_from": None if start_from is None else str(start_from),
                 "compile": compile,
                 "seed": seed,
@@ -94,7 +99,7 @@ class DiffusionModule(pl.LightningModule):
         self._learning_rate, self._weight_decay, self._betas = learning_rate, weight_decay, betas
         self._schedule, self._warmup_steps, self._total_steps = schedule, warmup_steps, total_steps
         self._final_ratio, self._compile, self._seed = final_ratio, compile, seed
-        self._start_from = start_from
+        self._curriculum_steps, self._start_from = curriculum_steps, start_from
         self._generator: MotionGenerator | None = None
         self.data_hash: str | None = None
 
@@ -132,7 +137,7 @@ class DiffusionModule(pl.LightningModule):
         """Loss of one batch; its randomness depends on seed, number of the batch and rank: a resumed run repeats it."""
         # The global state instead of a generator: it serves layers that draw for themselves, on any device.
         torch.manual_seed(_mix(self._seed, batch["number"], self.global_rank))
-        parts = self.model.loss(batch, progress=min(1.0, self.global_step / self._run_length(endless=1_000)))
+        parts = self.model.loss(batch, progress=min(1.0, self.global_step / self._curriculum_steps))
         self._log("train", parts, batch)
         return parts["loss"]
 
@@ -182,11 +187,8 @@ class DiffusionModule(pl.LightningModule):
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def _run_length(self, endless: int | None = None) -> int:
-        """Steps of the run, or `endless` for one without end.
-
-        Lightning's own estimate would make the data loader before its state is restored.
-        """
+    def _run_length(self) -> int:
+        """Steps of the run. Lightning's own estimate would make the data loader before its state is restored."""
         trainer: Any = self.trainer
         steps = trainer.max_steps
         if steps < 0 and trainer.max_epochs > 0 and self._data is not None:
@@ -194,8 +196,6 @@ class DiffusionModule(pl.LightningModule):
             limit = trainer.limit_train_batches
             batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
             steps = trainer.max_epochs * math.ceil(batches / trainer.accumulate_grad_batches)
-        if steps < 0 and endless is not None:
-            return endless
         if steps < 0:
             raise UserError(
                 "Expected a run of known length for the cosine schedule, but got an endless one. Set "

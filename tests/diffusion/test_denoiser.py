@@ -6,8 +6,10 @@ import torch
 from carescene.errors import UserError
 from diffusion.denoiser import Denoiser, DenoiserConfig, smoothing_matrix
 from diffusion.layers import attend, rotary_angles, rotate
+from diffusion.representation import EVENT_CLASSES
+from diffusion.world import BETAS, OBJECT_FEATURES, Levels, Present, World
 
-SMALL = DenoiserConfig(features=11, patch=2, text_dim=6, dim=32, depth=2, heads=2, hidden=48, max_persons=4)
+SMALL = DenoiserConfig(features=20, patch=2, text_dim=6, dim=32, depth=2, heads=2, hidden=48, max_persons=4)
 
 
 def network(config: DenoiserConfig = SMALL) -> Denoiser:
@@ -18,14 +20,53 @@ def network(config: DenoiserConfig = SMALL) -> Denoiser:
     return model.double().eval()
 
 
-def inputs(batch=2, persons=1, frames=8, words=5, config: DenoiserConfig = SMALL):
+def inputs(batch=2, persons=1, frames=8, words=5, things=3, config: DenoiserConfig = SMALL):
+    tokens = frames // config.patch
+
+    def levels(*shape):
+        return torch.randint(0, 1001, shape)
+
+    def values(*shape):
+        return torch.randn(*shape, dtype=torch.float64)
+
+    def yes(*shape):
+        return torch.ones(*shape, dtype=torch.bool)
+
     return {
-        "x": torch.randn(batch, persons, frames, config.features, dtype=torch.float64),
-        "level": torch.randint(0, 1001, (batch, persons, frames // config.patch)),
-        "frame_mask": torch.ones(batch, persons, frames, dtype=torch.bool),
-        "text_tokens": torch.randn(batch, words, config.text_dim, dtype=torch.float64),
-        "text_mask": torch.ones(batch, words, dtype=torch.bool),
+        "world": World(
+            values(batch, persons, frames, config.features - EVENT_CLASSES),
+            values(batch, persons, frames, EVENT_CLASSES),
+            values(batch, persons, BETAS),
+            values(batch, things, OBJECT_FEATURES),
+        ),
+        "levels": Levels(
+            levels(batch, persons, tokens),
+            levels(batch, persons, tokens),
+            levels(batch, persons),
+            levels(batch, things),
+        ),
+        "present": Present(yes(batch, persons, frames), yes(batch, persons), yes(batch, things)),
+        "text_tokens": values(batch, words, config.text_dim),
+        "text_mask": yes(batch, words),
     }
+
+
+def clip_only(given, row):
+    """One clip of a batch."""
+    rows = slice(row, row + 1)
+    return {
+        name: type(value)(*(part[rows] for part in value)) if isinstance(value, tuple) else value[rows]
+        for name, value in given.items()
+    }
+
+
+def close(a: World, b: World):
+    for one, other in zip(a, b, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def same(a: World, b: World) -> bool:
+    return all(torch.allclose(one, other) for one, other in zip(a, b, strict=True))
 
 
 def test_default_size():
@@ -34,8 +75,7 @@ def test_default_size():
 
 
 def test_starts_at_zero():
-    given = inputs()
-    assert (Denoiser(SMALL).double()(**given) == 0).all()
+    assert all((part == 0).all() for part in Denoiser(SMALL).double()(**inputs()))
 
 
 @pytest.mark.parametrize("smooth", [0, 2])
@@ -43,54 +83,129 @@ def test_starts_at_zero():
 def test_padding_changes_nothing(smooth, length):
     """A short clip alone equals the same clip in a batch that is padded with garbage."""
     config = DenoiserConfig(**{**SMALL.__dict__, "smooth": smooth})
-    model, given = network(config), inputs(config=config)
-    given["frame_mask"][1, :, length:] = False
+    model, given = network(config), inputs(persons=2, config=config)
+    present, world, levels = given["present"], given["world"], given["levels"]
+    present.frames[1, :, length:] = False
+    present.frames[1, 1] = False
+    present.persons[1, 1] = False
+    present.objects[1, 2] = False
     given["text_mask"][1, 3:] = False
     clean = model(**given)
-    given["x"][1, :, length:] = 1e6
-    given["level"][1, :, 3:] = 7
+    world.motion[1, :, length:] = 1e6
+    world.event[1, 1] = 1e6
+    world.shape[1, 1] = 1e6
+    world.objects[1, 2] = 1e6
+    levels.motion[1, :, 3:] = 1000
+    levels.event[1, 1] = 7
     given["text_tokens"][1, 3:] = float("nan")
     together = model(**given)
-    torch.testing.assert_close(together, clean)
+    frames, tokens = 2 * (-(-length // 2)), -(-length // 2)
+    for one, other in zip(together[:2], clean[:2], strict=True):
+        torch.testing.assert_close(one, other)
+        assert (one[1, :, length:] == 0).all()
 
-    tokens = -(-length // 2)
+    short = clip_only(given, 1)
     alone = model(
-        given["x"][1:, :, : 2 * tokens], given["level"][1:, :, :tokens], given["frame_mask"][1:, :, : 2 * tokens],
-        given["text_tokens"][1:, :3], given["text_mask"][1:, :3],
+        World(world.motion[1:, :1, :frames], world.event[1:, :1, :frames], world.shape[1:, :1], world.objects[1:, :2]),
+        Levels(
+            levels.motion[1:, :1, :tokens], levels.event[1:, :1, :tokens], levels.shape[1:, :1], levels.objects[1:, :2]
+        ),
+        Present(present.frames[1:, :1, :frames], present.persons[1:, :1], present.objects[1:, :2]),
+        short["text_tokens"][:, :3], short["text_mask"][:, :3],
     )  # fmt: skip
-    torch.testing.assert_close(together[1:, :, :length], alone[:, :, :length])
-    assert (together[1, :, length:] == 0).all()
+    torch.testing.assert_close(together.motion[1:, :1, :length], alone.motion[:, :, :length])
+    torch.testing.assert_close(together.event[1:, :1, :length], alone.event[:, :, :length])
+    torch.testing.assert_close(together.shape[1:, :1], alone.shape)
+    torch.testing.assert_close(together.objects[1:, :2], alone.objects)
 
 
-def test_every_token_feels_its_own_level():
+@pytest.mark.parametrize("group", ["motion", "event"])
+def test_every_patch_feels_its_own_levels(group):
     model, given = network(), inputs(batch=1)
     before = model(**given)
-    given["level"][0, 0, 2] = (given["level"][0, 0, 2] + 500) % 1001
-    change = (model(**given) - before).abs()[0, 0].amax(-1)
+    level = getattr(given["levels"], group)
+    level[0, 0, 2] = (level[0, 0, 2] + 500) % 1001
+    change = (model(**given).motion - before.motion).abs()[0, 0].amax(-1)
     assert change[4:6].min() > 0
     # Others feel it too, through attention, but in another way than a clip whose levels all change.
-    given["level"][:] = given["level"][0, 0, 2]
-    assert not torch.allclose(model(**given), before)
+    level[:] = level[0, 0, 2]
+    assert not same(model(**given), before)
 
 
-def test_persons_are_told_apart_by_identity_only():
+@pytest.mark.parametrize("group", ["shape", "objects"])
+def test_shapes_and_things_feel_their_own_levels_and_are_seen(group):
+    model, given = network(), inputs(batch=1)
+    before = model(**given)
+    getattr(given["levels"], group)[0, 0] += 300
+    after = model(**given)
+    assert (getattr(after, group) - getattr(before, group))[0, 0].abs().max() > 1e-6
+    getattr(given["world"], group)[0, 0] += 1
+    assert (model(**given).motion - after.motion).abs().max() > 1e-6
+
+
+def test_one_level_for_all_motion_is_the_same_as_one_per_token():
+    model, given = network(), inputs(persons=2)
+    shared = given["levels"]._replace(motion=torch.tensor([300, 700])[:, None, None])
+    spread = shared._replace(motion=shared.motion.expand(2, 2, 4))
+    close(model(**{**given, "levels": shared}), model(**{**given, "levels": spread}))
+
+
+def test_persons_are_told_apart_by_identity_and_role_only():
     """Exchanging two persons, with what they wear, exchanges their outputs."""
     model, given = network(), inputs(persons=3)
-    identity = torch.tensor([[0, 1, 2], [3, 0, 1]])
+    identity, role = torch.tensor([[0, 1, 2], [3, 0, 1]]), torch.tensor([[1, 2, 2], [0, 3, 1]])
     order = [2, 0, 1]
-    result = model(**given, identity=identity)
+    result = model(**given, identity=identity, role=role)
+    world, levels, present = given["world"], given["levels"], given["present"]
     swapped = {
-        name: value[:, order] if name in ("x", "level", "frame_mask") else value for name, value in given.items()
+        **given,
+        "world": world._replace(
+            motion=world.motion[:, order], event=world.event[:, order], shape=world.shape[:, order]
+        ),
+        "levels": levels._replace(
+            motion=levels.motion[:, order], event=levels.event[:, order], shape=levels.shape[:, order]
+        ),
+        "present": present._replace(frames=present.frames[:, order], persons=present.persons[:, order]),
     }
-    torch.testing.assert_close(model(**swapped, identity=identity[:, order]), result[:, order])
-    assert not torch.allclose(model(**given, identity=identity[:, order]), result)
+    after = model(**swapped, identity=identity[:, order], role=role[:, order])
+    torch.testing.assert_close(after.motion, result.motion[:, order])
+    torch.testing.assert_close(after.shape, result.shape[:, order])
+    torch.testing.assert_close(after.objects, result.objects)
+    assert not same(model(**given, identity=identity[:, order], role=role), result)
+    assert not same(model(**given, identity=identity, role=role[:, order]), result)
+
+
+def test_things_have_no_order():
+    model, given = network(), inputs()
+    result = model(**given)
+    order = [2, 0, 1]
+    after = model(
+        **{
+            **given,
+            "world": given["world"]._replace(objects=given["world"].objects[:, order]),
+            "levels": given["levels"]._replace(objects=given["levels"].objects[:, order]),
+        }
+    )
+    torch.testing.assert_close(after.objects, result.objects[:, order])
+    torch.testing.assert_close(after.motion, result.motion)
+
+
+def test_a_clip_without_things_is_one_whose_things_are_hidden():
+    model, given = network(), inputs()
+    given["present"].objects[:] = False
+    hidden = model(**given)
+    none = inputs(things=0)
+    given["world"] = given["world"]._replace(objects=none["world"].objects)
+    given["levels"] = given["levels"]._replace(objects=none["levels"].objects)
+    given["present"] = given["present"]._replace(objects=none["present"].objects)
+    torch.testing.assert_close(model(**given).motion, hidden.motion)
 
 
 def test_persons_see_each_other():
     model, given = network(), inputs(persons=2)
     before = model(**given)
-    given["x"][:, 1] += 1
-    assert (model(**given)[:, 0] - before[:, 0]).abs().max() > 1e-6
+    given["world"].motion[:, 1] += 1
+    assert (model(**given).motion[:, 0] - before.motion[:, 0]).abs().max() > 1e-6
 
 
 def test_text_matters_and_its_absence_is_one_case():
@@ -98,16 +213,16 @@ def test_text_matters_and_its_absence_is_one_case():
     with_text = model(**given)
     given["text_mask"][:] = False
     without = model(**given)
-    assert not torch.allclose(with_text, without)
+    assert not same(with_text, without)
     given["text_tokens"] = torch.randn(2, 9, 6, dtype=torch.float64)
     given["text_mask"] = torch.zeros(2, 9, dtype=torch.bool)
-    torch.testing.assert_close(model(**given), without)
+    close(model(**given), without)
 
 
 def test_encoding_the_text_once_is_the_same():
     model, given = network(), inputs()
     text = model.encode_text(given["text_tokens"], given["text_mask"])
-    torch.testing.assert_close(model.denoise(given["x"], given["level"], given["frame_mask"], text), model(**given))
+    close(model.denoise(given["world"], given["levels"], given["present"], text), model(**given))
 
 
 def test_the_network_knows_how_long_the_clip_is():
@@ -116,7 +231,7 @@ def test_the_network_knows_how_long_the_clip_is():
     model.length.weight.data.zero_()
     without = model(**given)
     model.length.weight.data.normal_()
-    assert not torch.allclose(model(**given), without)
+    assert not same(model(**given), without)
 
 
 def test_rotary_products_depend_on_the_difference_of_times_only():
@@ -157,21 +272,22 @@ def test_smoothing_of_a_clip_shorter_than_the_filter():
 
 
 def test_gradients():
-    config = DenoiserConfig(features=3, patch=2, text_dim=4, dim=8, depth=1, heads=2, hidden=8, max_persons=2)
-    model, given = network(config), inputs(batch=1, persons=2, frames=4, words=2, config=config)
-    given["frame_mask"][0, 1, 2:] = False
-    text_mask = given.pop("text_mask")
-    x, text = given.pop("x").requires_grad_(), given.pop("text_tokens").requires_grad_()
+    config = DenoiserConfig(features=18, patch=2, text_dim=4, dim=8, depth=1, heads=2, hidden=8, max_persons=2)
+    model, given = network(config), inputs(batch=1, persons=2, frames=4, words=2, things=1, config=config)
+    given["present"].frames[0, 1, 2:] = False
 
-    def run(x, text):
-        return model(x, given["level"], given["frame_mask"], text, text_mask)
+    def run(*values):
+        return tuple(model(World(*values[:4]), given["levels"], given["present"], values[4], given["text_mask"]))
 
-    assert torch.autograd.gradcheck(run, (x, text), fast_mode=True)
+    values = [*given["world"], given["text_tokens"]]
+    assert torch.autograd.gradcheck(run, tuple(value.requires_grad_() for value in values), fast_mode=True)
 
 
 def test_every_parameter_is_used():
     model = network()
-    model(**inputs(persons=4)).sum().backward()
+    given = inputs(persons=4)
+    output = model(**given, role=torch.tensor([[0, 1, 2, 3]] * 2))
+    sum(part.sum() for part in output).backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
 

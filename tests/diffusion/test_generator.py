@@ -52,13 +52,16 @@ def test_progress_counts_clips_times_steps():
     assert sum(steps) == 3 * FEW.steps
 
 
-def test_long_legs_walk_further():
+def test_long_legs_raise_the_pelvis_and_the_shape_is_shown_to_the_network():
     generator = make_generator()
     longer = reference_rest_joints() * 1.1
     plain = generator.generate(["a"], [20], [0], sampler=FEW)[0]
+    same_shape = generator.generate(["a"], [20], [0], sampler=FEW, betas=torch.zeros(10), rest_joints=longer)[0]
+    np.testing.assert_allclose(same_shape.trans[..., 2], 1.1 * plain.trans[..., 2], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(same_shape.trans[..., :2], plain.trans[..., :2], rtol=1e-4, atol=1e-5)
     tall = generator.generate(["a"], [20], [0], sampler=FEW, betas=torch.ones(10), rest_joints=longer)[0]
-    np.testing.assert_allclose(tall.trans, 1.1 * plain.trans, rtol=1e-4, atol=1e-5)
     assert (tall.betas == 1).all()
+    assert not np.allclose(tall.poses, plain.poses, atol=1e-4)
 
 
 @pytest.mark.parametrize(

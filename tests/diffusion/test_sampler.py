@@ -16,7 +16,6 @@ from diffusion.sampler import (
     ddim_step,
     dpmpp_2m_step,
     guide,
-    sample_chain,
     timesteps,
 )
 
@@ -143,84 +142,6 @@ def test_order_of_convergence(rule, order):
 
 # ------------------------------------------------------------------------------------------ whole chains
 
-CENTRES = torch.tensor([[-2.0, 0.5], [1.0, 1.5], [1.5, -1.0]], dtype=torch.float64)
-WEIGHTS = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
-WIDTH = 0.15
-
-
-def mixture_estimate(process):
-    """E[x_0 | x_t] of a mixture of three Gaussians in the plane: an exact denoiser, nothing trained."""
-
-    def predict(x, levels):
-        t = levels.expand(x.shape[:3])
-        alpha, sigma = process.alpha(t), process.sigma(t)
-        variance = (alpha * WIDTH) ** 2 + sigma**2
-        offset = x[..., None, :] - alpha[..., None] * CENTRES
-        share = torch.softmax(WEIGHTS.log() - (offset**2).sum(-1) / (2 * variance), -1)
-        gain = alpha * WIDTH**2 / variance
-        means = CENTRES + gain[..., None] * offset
-        return (share[..., None] * means).sum(-2)
-
-    return predict
-
-
-@pytest.mark.parametrize(
-    ("name", "steps", "eta", "schedule"),
-    [
-        ("ddpm", 200, 0.0, "cosine"),
-        ("ddim", 100, 0.0, "linear"),
-        ("ddim", 100, 0.5, "cosine"),
-        ("dpmpp", 30, 0.0, "cosine"),
-        ("dpmpp", 30, 0.0, "shifted_cosine"),
-    ],
-)
-def test_samplers_recover_a_mixture(name, steps, eta, schedule):
-    process = DiffusionProcess(ProcessConfig(schedule=schedule, zero_terminal_snr=True))
-    config = SamplerConfig(name=name, steps=steps, eta=eta)
-    count = 6000
-    blank = torch.zeros(1, 1, count, 2, dtype=torch.float64)
-    noise = NoiseSource([5], [count])
-    unknown = torch.zeros(1, 1, count, dtype=torch.bool)
-    points = sample_chain(process, mixture_estimate(process), config, noise, blank, unknown)[0, 0]
-    nearest = torch.cdist(points, CENTRES).argmin(-1)
-    for index in range(3):
-        own = points[nearest == index]
-        assert len(own) / count == pytest.approx(WEIGHTS[index].item(), abs=0.03)
-        torch.testing.assert_close(own.mean(0), CENTRES[index], atol=0.03, rtol=0)
-        torch.testing.assert_close(own.std(0), torch.full((2,), WIDTH).double(), atol=0.035, rtol=0)
-
-
-@pytest.mark.parametrize("name", ["ddpm", "ddim", "dpmpp"])
-@pytest.mark.parametrize("steps", [1, 2, 7])
-def test_any_number_of_steps(name, steps):
-    process = DiffusionProcess(ProcessConfig())
-    blank, unknown = torch.zeros(1, 1, 4, 2, dtype=torch.float64), torch.zeros(1, 1, 4, dtype=torch.bool)
-    seen = []
-    points = sample_chain(
-        process, mixture_estimate(process), SamplerConfig(name=name, steps=steps), NoiseSource([0], [4]), blank,
-        unknown, progress=lambda done, total: seen.append((done, total)),
-    )  # fmt: skip
-    assert torch.isfinite(points).all()
-    assert seen == [(done, steps) for done in range(1, steps + 1)]
-
-
-def test_known_tokens_stay_and_are_shown_clean():
-    process = DiffusionProcess(ProcessConfig())
-    known = torch.randn(1, 1, 8, 2)
-    tokens = torch.tensor([[[False, True, False, False]]])
-    seen = []
-
-    def predict(x, levels):
-        seen.append((x[:, :, 2:4].clone(), levels.clone()))
-        return torch.zeros_like(x)
-
-    result = sample_chain(process, predict, SamplerConfig(name="ddpm", steps=5), NoiseSource([0], [8]), known, tokens)
-    torch.testing.assert_close(result[:, :, 2:4], known[:, :, 2:4], rtol=0, atol=0)
-    assert not torch.equal(result[:, :, :2], known[:, :, :2])
-    for (shown, levels), level in zip(seen, timesteps(1000, 5), strict=False):
-        torch.testing.assert_close(shown, known[:, :, 2:4], rtol=0, atol=0)
-        assert levels[0, 0].tolist() == [level, 0, level, level]
-
 
 def test_noise_of_a_sample_does_not_depend_on_its_batch():
     alone, together = NoiseSource([7], [3]), NoiseSource([1, 7, 2], [9, 3, 5])
@@ -228,6 +149,16 @@ def test_noise_of_a_sample_does_not_depend_on_its_batch():
         one, many = alone.draw(torch.zeros(1, 2, 4, 6)), together.draw(torch.zeros(3, 2, 9, 6))
         torch.testing.assert_close(one[0, :, :3], many[1, :, :3], rtol=0, atol=0)
         assert (many[1, :, 3:] == 0).all()
+
+
+def test_noise_covers_only_the_people_of_a_sample():
+    noise = NoiseSource([7, 8], [3, 3], [1, 2])
+    drawn = noise.draw(torch.zeros(2, 2, 4, 6))
+    assert (drawn[0, 1] == 0).all()
+    assert (drawn[1, 1, :3] != 0).all()
+    shapes = noise.draw_persons(torch.zeros(2, 2, 10))
+    assert (shapes[0, 1] == 0).all()
+    assert (noise.draw_things(torch.zeros(2, 5, 28)) != 0).all()
 
 
 def test_spacings():
@@ -245,11 +176,18 @@ def test_spacings():
 
 def test_guidance_between_and_beyond_the_two_estimates():
     conditional, unconditional = torch.randn(2, 1, 4, 3), torch.randn(2, 1, 4, 3)
-    torch.testing.assert_close(guide(conditional, unconditional, 1.0), conditional)
-    torch.testing.assert_close(guide(conditional, unconditional, 0.0), unconditional)
-    torch.testing.assert_close(guide(conditional, unconditional, 3.0), 3 * conditional - 2 * unconditional)
-    rescaled = guide(conditional, unconditional, 3.0, rescale=1.0)
+    torch.testing.assert_close(guide(conditional, [], []), conditional)
+    torch.testing.assert_close(guide(conditional, [unconditional], [1.0]), conditional)
+    torch.testing.assert_close(guide(conditional, [unconditional], [0.0]), unconditional)
+    torch.testing.assert_close(guide(conditional, [unconditional], [3.0]), 3 * conditional - 2 * unconditional)
+    rescaled = guide(conditional, [unconditional], [3.0], rescale=1.0)
     torch.testing.assert_close(rescaled.std((1, 2, 3)), conditional.std((1, 2, 3)))
+
+
+def test_guidance_by_several_conditions_adds_their_pushes():
+    full, text, room = torch.randn(3, 2, 1, 4, 3)
+    pushed = guide(full, [text, room], [2.5, 1.5])
+    torch.testing.assert_close(pushed, full + 1.5 * (full - text) + 0.5 * (full - room))
 
 
 def test_guiding_x0_eps_or_v_is_the_same():
@@ -271,6 +209,8 @@ def test_guiding_x0_eps_or_v_is_the_same():
         ({"steps": 0}, "at least 1"),
         ({"eta": 1.5}, "eta"),
         ({"guidance": -1.0}, "guidance"),
+        ({"scene_guidance": -1.0}, "scene_guidance"),
+        ({"constraint_guidance": 101.0}, "constraint_guidance"),
         ({"guidance_rescale": 2.0}, "guidance_rescale"),
     ],
 )
