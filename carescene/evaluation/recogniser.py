@@ -91,7 +91,9 @@ def motion_features(
     return torch.cat((*parts, turning), dim=-1) * mask[..., None]
 
 
-class _Block(nn.Module):
+class ConvBlock(nn.Module):
+    """Residual temporal convolution over masked tokens, `(batch, token, width)` in and out."""
+
     def __init__(self, width: int, dilation: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
@@ -115,7 +117,7 @@ class ActionRecogniser(nn.Module):
         width = self.config.width
         # Every second frame is enough after the first convolution has looked at all of them.
         self.stem = nn.Conv1d(NUM_FEATURES, width, kernel_size=5, padding=2, stride=2)
-        self.blocks = nn.ModuleList(_Block(width, 2**i, self.config.dropout) for i in range(self.config.blocks))
+        self.blocks = nn.ModuleList(ConvBlock(width, 2**i, self.config.dropout) for i in range(self.config.blocks))
         self.norm = nn.LayerNorm(2 * width)
         self.head = nn.Linear(2 * width, len(self.classes))
 

@@ -17,7 +17,7 @@ from carescene.evaluation import checks_rest as rest
 from carescene.evaluation.carriers import Carriers
 from carescene.evaluation.seen import Finding, Seen
 from carescene.evaluation.tracks import tracks_of
-from carescene.humans.body import Body
+from carescene.humans.skin_points import SkinPoints
 
 Check = Callable[[Seen], Finding]
 
@@ -75,14 +75,14 @@ CHECKS: Final[dict[str, Check]] = {
 UNSEEN: Final = frozenset(WARD_EVENTS) - frozenset(CHECKS)
 
 
-def check_event(clip: Clip, ward_event: str, person: int = 0, body: Body | None = None) -> Finding:
+def check_event(clip: Clip, ward_event: str, person: int = 0, skin: SkinPoints | None = None) -> Finding:
     """Whether one person of a clip does what a ward event names.
 
     Args:
         clip: metres, z up, floor at z = 0; its scene, if it has one, says where beds and seats are.
         ward_event: of `CHECKS`.
         person: index in the clip.
-        body: the body of the clip's shapes; loaded when not given.
+        skin: of another body than the bundled one.
 
     Raises:
         UserError: an event without a test, or a person who is not in the clip.
@@ -92,16 +92,16 @@ def check_event(clip: Clip, ward_event: str, person: int = 0, body: Body | None 
             f"Expected an event that geometry can see, but got '{ward_event}'. "
             f"Known are: {', '.join(CHECKS)}. Judge others by eye or by the recogniser."
         )
-    return CHECKS[ward_event](seen_in(clip, person, body))
+    return CHECKS[ward_event](seen_in(clip, person, skin))
 
 
-def seen_in(clip: Clip, person: int = 0, body: Body | None = None) -> Seen:
+def seen_in(clip: Clip, person: int = 0, skin: SkinPoints | None = None) -> Seen:
     """One person of a clip as the tests see it: the track, the other people, the room.
 
     Raises:
         UserError: a person who is not there for at least four frames.
     """
-    tracks = tracks_of(clip, body)
+    tracks = tracks_of(clip, skin)
     mine = [track for track in tracks if track.person == person]
     if not mine:
         raise UserError(

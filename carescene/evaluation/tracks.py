@@ -15,10 +15,10 @@ from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 from carescene.clips.clip import Clip
 from carescene.errors import UserError
 from carescene.evaluation.carriers import Carriers
-from carescene.humans.body import Body, load_body
 from carescene.humans.kinematics import forward_kinematics
 from carescene.humans.rotations import rotvec_to_matrix
 from carescene.humans.skeleton import JOINT
+from carescene.humans.skin_points import SkinPoints, load_skin_points
 
 # Smoothing of positions before they are differentiated, as in `carescene.clips.frame_labels`: noise goes, steps stay.
 SMOOTH_S: Final = 0.1
@@ -99,27 +99,27 @@ class Track:
         return self.start_s + frame / self.fps
 
 
-def clip_joints(clip: Clip, body: Body | None = None) -> Float[np.ndarray, "person frame 24 3"]:
+def clip_joints(clip: Clip, skin: SkinPoints | None = None) -> Float[np.ndarray, "person frame 24 3"]:
     """Joints of all people on their own bodies in the world, metres; zeros where a person does not exist."""
     betas = torch.from_numpy(np.asarray(clip.betas, np.float32))
-    rest = (body or load_body()).rest_joints(betas)[:, None]
+    rest = (skin or load_skin_points()).rest_joints(betas)[:, None]
     poses = np.where(clip.valid[..., None, None], clip.poses, 0.0).astype(np.float32)
     trans = np.where(clip.valid[..., None], clip.trans, 0.0).astype(np.float32)
     joints, _ = forward_kinematics(rotvec_to_matrix(torch.from_numpy(poses)), torch.from_numpy(trans), rest)
     return np.where(clip.valid[..., None, None], joints.numpy().astype(np.float64), 0.0)
 
 
-def tracks_of(clip: Clip, body: Body | None = None) -> list[Track]:
+def tracks_of(clip: Clip, skin: SkinPoints | None = None) -> list[Track]:
     """One `Track` per person of a clip that is valid in at least four frames; the clip's scene says what carries them.
 
     Args:
         clip: metres, z up, floor at z = 0; its scene, if any, as a dictionary.
-        body: the body of the clip's shapes; loaded when not given.
+        skin: of another body than the bundled one.
 
     Raises:
         UserError: the clip's scene is damaged, or nobody is there for four frames.
     """
-    joints = clip_joints(clip, body)
+    joints = clip_joints(clip, skin)
     carriers = Carriers.of(clip.scene if isinstance(clip.scene, dict) else None)
     found = [
         track_of(joints[person][clip.valid[person]], clip.fps, carriers, person, int(clip.valid[person].argmax()))
