@@ -14,10 +14,12 @@ from carescene.errors import UserError
 from carescene.humans.skin_points import SkinPoints, load_skin_points
 from carescene.scenes.contact_measures import ContactReport, contact_report, near_scene
 from carescene.scenes.fitting_furniture import (
+    alone,
     carrier_of,
     needed_lift,
-    pushed_chair,
+    pushed,
     resting_frames,
+    with_backrest,
     with_height,
     without_pillow,
 )
@@ -25,7 +27,7 @@ from carescene.scenes.fitting_pose import PersonMotion, fit_person
 from carescene.scenes.footprint import footprint, rectangle_distance
 from carescene.scenes.geometry import SceneGeometry
 from carescene.scenes.rearranging import replaced
-from carescene.scenes.scene import Scene, SceneObject
+from carescene.scenes.scene import Scene
 from carescene.scenes.scene_files import scene_to_dict
 
 # What every clip must keep: the bounds of the project for its generated situations.
@@ -88,8 +90,8 @@ def require_contact(clip: Clip, scene: Scene, report: ContactReport) -> None:
     if report.share_floating > SHARE_FLOATING:
         raise UserError(
             f"Expected the people of clip '{clip.id}' to be carried by room '{scene.id}', but got "
-            f"{100 * report.share_floating:.0f} % of their frames with a gap of more than 3 cm under them. What carried "
-            "them when they were recorded has no counterpart there. Take another place, room or clip."
+            f"{100 * report.share_floating:.0f} % of their frames with a gap of more than 3 cm under them. What "
+            "carried them when they were recorded has no counterpart there. Take another place, room or clip."
         )
 
 
@@ -114,11 +116,11 @@ def _fit_one(clip: Clip, scene: Scene, person: int, folder: Path | None, skin: S
         scene, lift = _carried(scene, points, labels, pelvis, looks, rests, skin)
     near = near_scene(scene, points.reshape(-1, 3), 0.2)
     geometry = SceneGeometry.of([near], folder=folder)
+    poses, trans = clip.poses.copy(), clip.trans.copy()
     motion = PersonMotion.of(
         clip.poses[person, frames], clip.trans[person, frames], clip.betas[person], labels, clip.fps
     )
     fitted = fit_person(motion, geometry, skin, lift, looks)
-    poses, trans = clip.poses.copy(), clip.trans.copy()
     poses[person, frames], trans[person, frames] = fitted.poses(), fitted.trans.numpy()
     return dataclasses.replace(clip, poses=poses, trans=trans), scene
 
@@ -142,21 +144,20 @@ def _carried(
     some = looks[carried[looks]]
     if carrier.kind == "bed":
         carrier = without_pillow(carrier)
-    lift = needed_lift(points[some], labels[some], _alone(scene, carrier), skin)
+        lies = looks[labels[looks] == OMNIFALL_ID["lying"]]
+        if len(lies):
+            carrier = with_backrest(scene, carrier, points[lies], labels[lies], skin)
+    lift = needed_lift(points[some], labels[some], alone(scene, carrier), skin)
     usual = np.nanmedian(lift[rests[some]]) if np.isfinite(lift[rests[some]]).any() else np.nan
     if np.isnan(usual):
         return scene, np.zeros(len(points))
     higher = with_height(carrier, -float(usual))
-    lift = needed_lift(points[some], labels[some], _alone(scene, higher), skin)
-    if carrier.kind in ("chair", "wheelchair", "recliner"):
-        sits = rests[some] & np.isfinite(lift)
-        higher = pushed_chair(replaced(scene, higher), higher, points[some][sits], lift[sits])
+    lift = needed_lift(points[some], labels[some], alone(scene, higher), skin)
     known = np.isfinite(lift)
+    if carrier.kind != "toilet":
+        used = known if carrier.kind == "bed" else known & rests[some]
+        higher = pushed(replaced(scene, higher), higher, points[some][used], lift[used])
     spread = np.interp(np.arange(len(points)), some[known], lift[known])
     # Who gets up or sits down is lifted less and less on the way.
     reach = np.convolve(carried, np.ones(9), mode="same") > 0
     return replaced(scene, higher), gaussian_filter1d(np.where(reach, spread, 0.0), 3.0, mode="nearest")
-
-
-def _alone(scene: Scene, thing: SceneObject) -> SceneGeometry:
-    return SceneGeometry.of([Scene(scene.id, scene.polygon, scene.height, [thing])])

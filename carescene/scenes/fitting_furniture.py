@@ -25,10 +25,13 @@ HEIGHTS: Final = {
     "toilet": ("seat_height_m", 0.38, 0.52),
 }
 # Rigid lifts that are tried, metres; the trunk may be this deep after the one that is taken.
-_LIFTS: Final = np.arange(-0.08, 0.141, 0.01)
+_LIFTS: Final = np.arange(-0.08, 0.181, 0.01)
 _DEEP_M: Final = 0.006
-# Chairs are pushed this far back or forth, metres.
-_PUSHES: Final = (0.0, -0.03, -0.06, -0.09, 0.03, 0.06)
+# Things on legs or castors are pushed this far (metres): seats back or forth, beds to a side.
+_PUSHES: Final = {"bed": (0.0, -0.04, -0.08, -0.12, 0.04, 0.08, 0.12), "seat": (0.0, -0.03, -0.06, -0.09, 0.03, 0.06)}
+# Backrests of beds that are tried, degrees, and how much lower (metres) somebody may lie on a flatter one.
+_ANGLES: Final = (60.0, 50.0, 40.0, 30.0, 25.0, 20.0, 15.0, 10.0, 5.0)
+_SAME_M: Final = 0.015
 _TRUNK: Final = (*SEAT_PARTS, *(JOINT[name] for name in ("spine1", "spine2", "spine3")))
 _RESTING: Final = (OMNIFALL_ID["sitting"], OMNIFALL_ID["lying"])
 _RAISED_M: Final = 0.25  # people whose pelvis is lower rest on the floor
@@ -64,7 +67,7 @@ def needed_lift(
         if not len(frames):
             continue
         zone = points[np.ix_(frames, np.flatnonzero(np.isin(skin.part.numpy(), parts)))]
-        deepest = np.stack([-distances(geometry, zone + [0.0, 0.0, lift]).min(axis=1) for lift in _LIFTS])
+        deepest = np.stack([-distances(geometry, zone + np.array([0.0, 0.0, lift])).min(axis=1) for lift in _LIFTS])
         # From above: the first lift that would press the body in ends the search.
         fits = deepest[::-1] <= _DEEP_M
         run = np.logical_and.accumulate(fits, axis=0).sum(axis=0)
@@ -89,24 +92,46 @@ def with_height(thing: SceneObject, change_m: float) -> SceneObject:
     )
 
 
-def pushed_chair(
-    scene: Scene, chair: SceneObject, points: Float[np.ndarray, "frame point 3"], lift: Float[np.ndarray, "frame"]
+def with_backrest(
+    scene: Scene, bed: SceneObject, points: Float[np.ndarray, "frame point 3"], labels: np.ndarray, skin: SkinPoints
 ) -> SceneObject:
-    """The chair where the people on it are least inside it: a little further back or forth, if it has room there."""
-    best, least = chair, np.inf
+    """The bed with the steepest backrest that does not push up somebody who lies on it, up to the one it has."""
+    some = slice(None, None, max(1, len(points) // 4))
+    flat = dataclasses.replace(bed, params={**bed.params, "head_angle_deg": 0.0})
+    lowest = np.nanmedian(needed_lift(points[some], labels[some], alone(scene, flat), skin))
+    for angle in (float(bed.params.get("head_angle_deg", 0.0)), *_ANGLES):
+        if angle > float(bed.params.get("head_angle_deg", 0.0)):
+            continue
+        tilted = dataclasses.replace(bed, params={**bed.params, "head_angle_deg": angle})
+        lift = needed_lift(points[some], labels[some], alone(scene, tilted), skin)
+        if np.isfinite(lift).all() and np.median(lift) <= lowest + _SAME_M:
+            return tilted
+    return flat
+
+
+def pushed(
+    scene: Scene, thing: SceneObject, points: Float[np.ndarray, "frame point 3"], lift: Float[np.ndarray, "frame"]
+) -> SceneObject:
+    """The seat or bed where the people on it are least inside it: pushed a little, if it has room there."""
+    best, least = thing, np.inf
     raised = points + np.stack([0 * lift, 0 * lift, lift], axis=1)[:, None]
-    for push in _PUSHES:
-        x, y = footprint(chair).world(0.0, push)
-        moved = dataclasses.replace(chair, center=(x, y, chair.center[2]))
+    sideways = thing.kind == "bed"
+    for push in _PUSHES["bed" if sideways else "seat"]:
+        x, y = footprint(thing).world(push if sideways else 0.0, 0.0 if sideways else push)
+        moved = dataclasses.replace(thing, center=(x, y, thing.center[2]))
         if push and not apart(replaced(scene, moved, last=True), 1):
             continue
-        geometry = SceneGeometry.of([Scene(scene.id, scene.polygon, scene.height, [moved])])
-        inside = np.maximum(-distances(geometry, raised) - 0.003, 0.0)
-        # Buttocks must stay on the seat: a chair pushed far away is in nobody's way.
+        inside = np.maximum(-distances(alone(scene, moved), raised) - 0.003, 0.0)
+        # Nobody falls off: what is pushed far away is in nobody's way.
         cost = float(inside.sum(axis=1).mean()) + 0.02 * abs(push)
         if cost < least - 1e-6:
             best, least = moved, cost
     return best
+
+
+def alone(scene: Scene, thing: SceneObject) -> SceneGeometry:
+    """The geometry of the room with nothing but this thing."""
+    return SceneGeometry.of([Scene(scene.id, scene.polygon, scene.height, [thing])])
 
 
 def surface_height(thing: SceneObject) -> float:

@@ -25,6 +25,9 @@ _STEPS: Final = 45
 _RATE: Final = 0.25
 # Skin gives way this much (metres) before it counts; a body that touches at one point only would seem to hover.
 _GIVES_M: Final = 0.004
+# Deeper points than this are also pushed upwards, by this much for every centimetre.
+_DEEP_M: Final = 0.02
+_UPWARDS: Final = 2.0
 # Points further from everything than this cannot get inside anything by corrections of this size, metres.
 _NEAR_M: Final = 0.12
 _TURN_UNIT: Final = 0.05  # radians that cost as much as one centimetre of the root
@@ -168,6 +171,9 @@ class _Loss:
         distance = 100 * self._distance(points, self.near)
         inside = (-distance - 100 * _GIVES_M).clamp(min=0).square()
         loss = inside.sum() + 4 * inside.amax(dim=1).sum()
+        # Deep inside a mattress the nearest way out may lead through its underside or the whole bed.
+        deep = (-distance.detach() - 100 * _DEEP_M).clamp(min=0)
+        loss = loss - 100 * (_UPWARDS * deep * points[..., 2]).sum()
         for frames, zone in self.rests:
             gap = distance[frames][:, zone].amin(dim=1).clamp(min=0)
             loss = loss + 4 * gap.clamp(max=30.0).square().sum()

@@ -25,6 +25,7 @@ from carescene.scenes.carriers import as_bed, bed_places, seat_places
 from carescene.scenes.footprint import footprint, rectangle_distance, rectangle_points, wall_distance
 from carescene.scenes.free_places import FreePlaces, thinned, turned
 from carescene.scenes.geometry import SceneGeometry
+from carescene.scenes.placement_own import bare_room, own_places
 from carescene.scenes.rearranging import apart, bed_spots, cleared, replaced, restored
 from carescene.scenes.resting import Resting, clip_joints, find_resting
 from carescene.scenes.scene import Scene, SceneObject
@@ -60,7 +61,10 @@ def place_clip(
     comes onto free floor. Every joint of every frame keeps its own flesh and `clearance_m` away from walls and things,
     the bed or seat that carries the person excepted. If there is no place otherwise, things that can be pushed aside
     (chairs, walkers, infusion stands, overbed tables, bedside cabinets) leave the room, curtains are opened, and beds
-    are pushed along their wall or to another one. Contacts are not refined.
+    are pushed along their wall or to another one. Contacts are not refined (see `fit_clip`).
+
+    A clip that carries a bare room (nothing but the things it touches) keeps them: its bed or toilet takes the place of
+    one of the room's, its chairs and wheelchairs come along.
 
     Args:
         clip: of one or more persons, metres, z up, floor at z = 0.
@@ -80,8 +84,10 @@ def place_clip(
     joints = clip_joints(clip)
     resting = find_resting(clip, joints)
     people = _People(clip, joints, resting, float(clearance_m), folder)
+    bare = bare_room(clip)
     for pushing in (False, True):
-        found = _place(people, cleared(scene) if pushing else scene, pushing, rng)
+        room = cleared(scene) if pushing else scene
+        found = _with_own(people, bare.objects, room, pushing, rng) if bare else _place(people, room, pushing, rng)
         if found is not None:
             move, furnished = found
             moved = moved_clip(clip, move)
@@ -90,7 +96,7 @@ def place_clip(
                 furnished = dataclasses.replace(furnished, id=f"{scene.id}.{clip.id}")
             moved.scene = scene_to_dict(furnished)
             return moved, furnished
-    raise UserError(_no_place(people, scene))
+    raise UserError(_no_place(people, scene) if bare is None else _no_own_place(people, bare, scene))
 
 
 def moved_clip(clip: Clip, move: Move) -> Clip:
@@ -130,6 +136,16 @@ def _place(people: _People, scene: Scene, pushing: bool, rng: np.random.Generato
     if people.on_beds:
         return _onto_bed(people, scene, pushing, rng)
     return _onto_floor(people, scene, rng)
+
+
+def _with_own(
+    people: _People, own: list[SceneObject], scene: Scene, pushing: bool, rng: np.random.Generator
+) -> tuple[Move, Scene] | None:
+    trunk = np.isin(np.arange(NUM_JOINTS), _TRUNK)
+    reach = np.where(trunk, _TRUNK_M, _LIMB_M) + people.clearance
+    places = own_places(people.clip, own, people.joints, scene, (reach, trunk), pushing, people.folder, rng)
+    place = next(places, None)
+    return None if place is None else (Move(place.yaw, (*place.shift, 0.0)), place.scene)
 
 
 def _onto_bed(people: _People, scene: Scene, pushing: bool, rng: np.random.Generator) -> tuple[Move, Scene] | None:
@@ -271,6 +287,15 @@ def _keeps_clear(people: _People, move: Move, scene: Scene, geometry: SceneGeome
             if (things < least).any():
                 return False
     return True
+
+
+def _no_own_place(people: _People, bare: Scene, scene: Scene) -> str:
+    own = ", ".join(sorted({thing.kind for thing in bare.objects}))
+    return (
+        f"Expected room '{scene.id}' to have a place for clip '{people.clip.id}' with its own {own}, but got none that "
+        "is clear. A bed or toilet needs one of its kind to be swapped for, with free floor where the people move; "
+        "other things need free floor. Try another seed or preset of the room."
+    )
 
 
 def _no_place(people: _People, scene: Scene) -> str:
