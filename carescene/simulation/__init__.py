@@ -1,1 +1,40 @@
-"""Physics-simulated situations: people who lose their balance, and those who only seem to."""
+"""Physics: a simulated person who falls, or does not, among furniture (MuJoCo)."""
+
+from carescene.simulation.engine import simulate
+from carescene.simulation.events import (
+    Assistance,
+    FootFriction,
+    HeldFoot,
+    Perturbation,
+    PoseTarget,
+    Protect,
+    Push,
+    RemoveFurniture,
+    Settle,
+    Stiffness,
+)
+from carescene.simulation.humanoid import Humanoid, PersonBody, build_humanoid
+from carescene.simulation.motion import ReferenceMotion, SimulatedMotion
+from carescene.simulation.segments import GROUPS, reaction_delay, strength_factor
+
+__all__ = [
+    "GROUPS",
+    "Assistance",
+    "FootFriction",
+    "HeldFoot",
+    "Humanoid",
+    "Perturbation",
+    "PersonBody",
+    "PoseTarget",
+    "Protect",
+    "Push",
+    "ReferenceMotion",
+    "RemoveFurniture",
+    "Settle",
+    "SimulatedMotion",
+    "Stiffness",
+    "build_humanoid",
+    "reaction_delay",
+    "simulate",
+    "strength_factor",
+]
