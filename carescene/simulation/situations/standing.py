@@ -1,0 +1,206 @@
+"""Falls from standing and walking without a foot's fault: weight shift, a bump, a leg that gives way, a faint."""
+
+import numpy as np
+
+from carescene.simulation.events import Assistance, Perturbation, Push, Settle, Stiffness
+from carescene.simulation.situations.drawing import Draft, draft, draw_length, draw_loss, draw_stretch, falling, ordered
+from carescene.simulation.situations.gait import joint_positions
+from carescene.simulation.situations.moments import reaching_moment, standing_moment
+from carescene.simulation.situations.plan import (
+    Activity,
+    Drift,
+    Imitation,
+    Plan,
+    Posture,
+    Side,
+    force,
+    heading,
+    impulse_force,
+    pick_direction,
+)
+from carescene.simulation.situations.references import ReferenceLibrary
+from carescene.simulation.situations.walking import pick_step
+
+
+def draw_weight_shift(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
+    """The weight is carried beyond the feet, slowly at first: the most frequent cause in long-term care.
+
+    Raises:
+        UserError: the library has no fitting recording.
+    """
+    activity, who, imitation, onset = draw_upright(
+        rng, library, {"standing": 0.36, "reaching": 0.26, "walking": 0.16, "turning": 0.22}, step=0.6
+    )
+    loss = max(draw_loss(rng, who.person, 0.75), 0.35)
+    direction = pick_direction(rng, {"backward": 0.40, "left": 0.22, "right": 0.22, "forward": 0.16})
+    drift = Drift(onset, loss, heading(rng, direction, 0.2), lean=float(rng.uniform(0.20, 0.34)))
+    events = falling(rng, who.reaction, onset, loss, held=float(rng.uniform(0.5, 0.7)))
+    return Plan(
+        **who.common,
+        family="weight_shift",
+        ward_event="fall_weight_shift",
+        cause="weight_shift",
+        imitation=with_drift(imitation, drift),
+        activity=activity,
+        posture=posture_of(activity),
+        onset_s=onset,
+        loss_s=loss,
+        seconds=draw_length(rng, onset, loss),
+        direction=direction,
+        events=ordered(events),
+    )
+
+
+def draw_bump(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
+    """Something or somebody hits the trunk.
+
+    Raises:
+        UserError: the library has no fitting recording.
+    """
+    activity, who, imitation, onset = draw_upright(
+        rng, library, {"standing": 0.55, "walking": 0.25, "turning": 0.20}, step=0.8
+    )
+    loss = draw_loss(rng, who.person, 0.4)
+    direction = pick_direction(rng, {"backward": 0.34, "left": 0.23, "right": 0.23, "forward": 0.20})
+    seconds = float(rng.uniform(0.15, 0.30))
+    push = impulse_force(who.person, rng.uniform(0.7, 1.4), seconds)
+    joint = "spine3" if rng.random() < 0.7 else "pelvis"
+    events = [
+        Push(onset, seconds, joint, force(heading(rng, direction), push)),
+        *falling(rng, who.reaction, onset, loss, held=0.2),
+    ]
+    return Plan(
+        **who.common,
+        family="bump",
+        ward_event="fall_bump",
+        cause="bump",
+        imitation=imitation,
+        activity=activity,
+        posture=posture_of(activity),
+        onset_s=onset,
+        loss_s=loss,
+        seconds=draw_length(rng, onset, loss),
+        direction=direction,
+        events=ordered(events),
+    )
+
+
+def draw_support_loss(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
+    """A leg gives way under the weight and the body goes down over it.
+
+    Raises:
+        UserError: the library has no fitting recording.
+    """
+    activity, who, imitation, onset = draw_upright(
+        rng, library, {"standing": 0.5, "walking": 0.3, "turning": 0.2}, step=0.4
+    )
+    loss = draw_loss(rng, who.person, 0.35)
+    side: Side = "left" if rng.random() < 0.5 else "right"
+    direction = pick_direction(rng, {side: 0.5, "down": 0.2, "forward": 0.15, "backward": 0.15})
+    legs = tuple(f"{side}_{joint}" for joint in ("hip", "knee", "ankle"))
+    seconds = float(rng.uniform(0.3, 0.5))
+    events = [
+        Stiffness(onset, float(rng.uniform(0.1, 0.3)), float(rng.uniform(0.03, 0.12)), legs),
+        Push(
+            onset + 0.1,
+            seconds,
+            "pelvis",
+            force(heading(rng, direction), impulse_force(who.person, rng.uniform(0.2, 0.5), seconds)),
+        ),
+        *falling(rng, who.reaction, onset, loss, held=0.25),
+    ]
+    return Plan(
+        **who.common,
+        family="support_loss",
+        ward_event="fall_support_loss",
+        cause="support_loss",
+        imitation=imitation,
+        activity=activity,
+        posture=posture_of(activity),
+        onset_s=onset,
+        loss_s=loss,
+        seconds=draw_length(rng, onset, loss),
+        direction=direction,
+        events=ordered(events),
+        side=side,
+    )
+
+
+def draw_collapse(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
+    """A faint: all muscles fade within 0.3 to 0.8 s, and nothing protects the body.
+
+    Raises:
+        UserError: the library has no fitting recording.
+    """
+    activity, who, imitation, onset = draw_upright(rng, library, {"standing": 0.7, "walking": 0.2, "turning": 0.1})
+    loss = float(rng.uniform(0.3, 0.8))
+    direction = pick_direction(rng, {"down": 0.45, "forward": 0.15, "backward": 0.16, "left": 0.12, "right": 0.12})
+    lean = 0.0 if direction == "down" else float(rng.uniform(0.06, 0.16))
+    drift = Drift(onset, loss, heading(rng, direction, 0.3), lean=lean)
+    # The head droops first: the neck is limp before the legs are.
+    events: list[Perturbation] = [
+        Stiffness(onset, 0.6 * loss, 0.05, ("neck",)),
+        Stiffness(onset, loss, float(rng.uniform(0.03, 0.08)), ("legs", "trunk", "arms")),
+        Assistance(onset + 0.3 * loss, 0.7 * loss, 0.0),
+        Settle(onset + loss, delay_s=0.1, duration_s=0.5, share=float(rng.uniform(0.02, 0.05))),
+    ]
+    return Plan(
+        **who.common,
+        family="collapse",
+        ward_event="fall_collapse",
+        cause="collapse",
+        imitation=with_drift(imitation, drift),
+        activity=activity,
+        posture=posture_of(activity),
+        onset_s=onset,
+        loss_s=loss,
+        seconds=draw_length(rng, onset, loss),
+        direction=direction,
+        events=ordered(events),
+    )
+
+
+def draw_upright(
+    rng: np.random.Generator,
+    library: ReferenceLibrary,
+    shares: dict[Activity, float],
+    *,
+    step: float | int = 0.7,
+    grasp: float | int = 0.1,
+) -> tuple[Activity, Draft, Imitation, float]:
+    """Draw an activity on the feet, who does it, which moment of a recording is the onset, and when that is.
+
+    Raises:
+        UserError: the library has no fitting recording.
+    """
+    names = sorted(shares)
+    activity = names[rng.choice(len(names), p=[shares[name] for name in names])]
+    who = draft(rng, library, activity, step=step, grasp=grasp)
+    joints = joint_positions(who.recording)
+    if activity == "standing":
+        imitation = who.imitate(standing_moment(rng, who.recording, joints), hold=True)
+        return activity, who, imitation, round(float(rng.uniform(0.8, 2.5)), 3)
+    stretch = draw_stretch(rng, who)
+    if activity == "reaching":
+        at_s = reaching_moment(who.recording, joints)
+    else:
+        _, at_s = pick_step(rng, who, stretch, down=bool(rng.random() < 0.5))
+    latest = at_s * stretch
+    return activity, who, who.imitate(at_s, stretch), round(min(latest, float(rng.uniform(1.0, 3.5))), 3)
+
+
+def with_drift(imitation: Imitation, drift: Drift) -> Imitation:
+    """The same imitation, carried away as well."""
+    return Imitation(
+        imitation.reference,
+        imitation.mirrored,
+        imitation.at_s,
+        imitation.stretch,
+        imitation.hold,
+        (*imitation.drifts, drift),
+    )
+
+
+def posture_of(activity: Activity) -> Posture:
+    """Posture in which an upright activity is done."""
+    return "walking" if activity in ("walking", "turning") else "standing"
