@@ -7,7 +7,7 @@ corrections are smooth curves found by linear least squares.
 """
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from carescene.evaluation.physics import CONTACT_JOINTS, REST_HEIGHTS
@@ -70,15 +70,25 @@ def low_pass(signal: Float[Tensor, "frame channel"], fps: float, cutoff_hz: floa
     return torch.nn.functional.conv1d(padded, (kernel / kernel.sum())[None, None])[:, 0].T
 
 
-def hold_feet(joints: Float[Tensor, "frame joint 3"], fps: float) -> Float[Tensor, "frame 3"]:
+def hold_feet(
+    joints: Float[Tensor, "frame joint 3"],
+    fps: float,
+    *,
+    rest_heights: tuple[float, ...] = REST_HEIGHTS,
+    pinned: Bool[Tensor, "frame 2"] | None = None,
+) -> Float[Tensor, "frame 3"]:
     """Shift of the whole body per frame (metres) that stops standing feet and puts them on the floor.
 
     Horizontally, the shift's velocity should cancel that of the contact points that stand; vertically, the shift should
     bring standing points to their resting height. Both are least-squares problems with smoothness terms that decide
     where nobody stands: there the shift goes on as it was, so a jump or a lying person is not bent towards the floor.
+
+    Args:
+        rest_heights: of the contact points over a flat floor, metres.
+        pinned: frames that must not move horizontally, and frames that must not move vertically.
     """
     points = joints[:, list(CONTACT_JOINTS)].double()
-    rest = points.new_tensor(REST_HEIGHTS)
+    rest = points.new_tensor(rest_heights)
     stance = standing(points, rest, fps)
     velocity = points[1:, :, :2] - points[:-1, :, :2]
     drift = _mean_over(velocity, stance)
@@ -86,24 +96,48 @@ def hold_feet(joints: Float[Tensor, "frame joint 3"], fps: float) -> Float[Tenso
     # A shift that changes speed abruptly would add jerk: the velocity of the shift is smoothed where it is known and
     # continued where it is not.
     weight = stance.any(dim=1).double()
-    path = smooth_fit(step, weight, stiffness=1.0, damping=0.02)
+    level, height = (None, None) if pinned is None else (_pins(pinned[:, axis]) for axis in (0, 1))
+    sums = None if level is None else _block_sums(level, len(step)).to(step)
+    path = smooth_fit(step, weight, stiffness=1.0, damping=0.02, zero=sums)
     planar = torch.cat((torch.zeros_like(path[:1]), path.cumsum(0)))
+    planar = planar if level is None else planar - planar[level[0]]
     left, right = (_gap(points[..., 2] - rest, stance, side) for side in (0, 1))
     both = torch.stack((left, right), dim=1)[..., None]
     gap = _mean_over(both, torch.stack((stance[:, [0, 2]].any(1), stance[:, [1, 3]].any(1)), dim=1))
-    lift = smooth_fit(-gap, weight, stiffness=20.0, damping=0.02)
+    still = None if height is None else torch.eye(len(gap)).to(gap)[(height - 1).clamp(min=0).unique()]
+    lift = smooth_fit(-gap, weight, stiffness=20.0, damping=0.02, zero=still)
     vertical = torch.cat((lift[:1], lift))
     return torch.cat((planar, vertical), dim=-1).to(joints.dtype)
 
 
-def ankle_shift(joints: Float[Tensor, "frame joint 3"], fps: float) -> Float[Tensor, "frame 2 3"]:
+def _pins(pinned: Bool[Tensor, "frame"]) -> Int[Tensor, "pin"] | None:
+    return torch.nonzero(pinned)[:, 0] if bool(pinned.any()) else None
+
+
+def _block_sums(pins: Int[Tensor, "pin"], intervals: int) -> Float[Tensor, "block interval"]:
+    """Rows that add the steps from one pin to the next: a path returns to 0 at every pin where these sums are 0."""
+    at = torch.arange(intervals, device=pins.device)
+    return ((at >= pins[:-1, None]) & (at < pins[1:, None])).double()
+
+
+def ankle_shift(
+    joints: Float[Tensor, "frame joint 3"],
+    fps: float,
+    *,
+    rest_heights: tuple[float, ...] = REST_HEIGHTS,
+    pinned: Bool[Tensor, "frame 2"] | None = None,
+) -> Float[Tensor, "frame 2 3"]:
     """How far each ankle must move (metres) so that its foot stands still while it stands; 0 far from any stance.
 
     For each foot the shift e(t) minimises, over stance intervals, |e' + drift|^2 in the plane and |e_z + gap|^2 in
     height, plus |e''|^2 for smoothness and |e|^2, which leads it back to 0 during the swing.
+
+    Args:
+        rest_heights: of the contact points over a flat floor, metres.
+        pinned: frames in which the left and the right ankle must not move.
     """
     points = joints[:, list(CONTACT_JOINTS)].double()
-    rest = points.new_tensor(REST_HEIGHTS)
+    rest = points.new_tensor(rest_heights)
     stance = standing(points, rest, fps)
     sides = []
     for side in (0, 1):
@@ -112,14 +146,22 @@ def ankle_shift(joints: Float[Tensor, "frame joint 3"], fps: float) -> Float[Ten
         drift = _mean_over(points[1:, foot, :2] - points[:-1, foot, :2], chosen)
         gap = _gap(points[..., 2] - rest, stance, side)[:, None]
         weight = chosen.any(dim=1).to(drift.dtype)
-        sides.append(torch.cat((_return_to_zero(-drift, weight, 1), _return_to_zero(-gap, weight, 0)), dim=-1))
+        held = None if pinned is None else pinned[:, side]
+        curves = (_return_to_zero(-drift, weight, 1, held), _return_to_zero(-gap, weight, 0, held))
+        sides.append(torch.cat(curves, dim=-1))
     return torch.stack(sides, dim=1).to(joints.dtype)
 
 
 def _return_to_zero(
-    target: Float[Tensor, "interval channel"], weight: Float[Tensor, "interval"], order: int
+    target: Float[Tensor, "interval channel"],
+    weight: Float[Tensor, "interval"],
+    order: int,
+    pinned: Bool[Tensor, "frame"] | None = None,
 ) -> Float[Tensor, "frame channel"]:
-    """Smooth curve whose differences (order 1) or interval means (order 0) follow `target` where `weight` is 1."""
+    """Smooth curve whose differences (order 1) or interval means (order 0) follow `target` where `weight` is 1.
+
+    It is 0 where it is `pinned`.
+    """
     count = len(target) + 1
     identity = torch.eye(count, dtype=target.dtype, device=target.device)
     first, second = torch.diff(identity, dim=0), torch.diff(identity, n=2, dim=0)
@@ -128,7 +170,12 @@ def _return_to_zero(
     standing_frame = torch.nn.functional.pad(weight, (0, 1)).maximum(torch.nn.functional.pad(weight, (1, 0)))
     pull = torch.where(standing_frame > 0, _PULL_STANCE, _PULL_SWING)
     system = held + _STIFFNESS * second.T @ second + torch.diag(pull)
-    return torch.linalg.solve(system, watched.T @ (weight[:, None] * target))
+    wanted = watched.T @ (weight[:, None] * target)
+    if pinned is None:
+        return torch.linalg.solve(system, wanted)
+    curve = torch.zeros_like(wanted)
+    curve[~pinned] = torch.linalg.solve(system[~pinned][:, ~pinned], wanted[~pinned])
+    return curve
 
 
 def standing(
@@ -157,15 +204,25 @@ def _mean_over(
 
 
 def smooth_fit(
-    target: Float[Tensor, "sample channel"], weight: Float[Tensor, "sample"], *, stiffness: float, damping: float
+    target: Float[Tensor, "sample channel"],
+    weight: Float[Tensor, "sample"],
+    *,
+    stiffness: float,
+    damping: float,
+    zero: Float[Tensor, "equation sample"] | None = None,
 ) -> Float[Tensor, "sample channel"]:
     """Curve near `target` where `weight` is 1, and smooth everywhere.
 
     The minimum of sum w (x - y)^2 + stiffness |x''|^2 + damping |x'|^2 (Whittaker 1923, Eilers 2003). A tiny pull to 0
-    keeps the system regular where nothing is known at all.
+    keeps the system regular where nothing is known at all. The combinations of samples in `zero` (independent of each
+    other) are 0 exactly, by Lagrange multipliers.
     """
     count = len(target)
     identity = torch.eye(count, dtype=target.dtype, device=target.device)
     first, second = torch.diff(identity, dim=0), torch.diff(identity, n=2, dim=0)
     system = torch.diag(weight) + stiffness * second.T @ second + damping * first.T @ first + 1e-6 * identity
-    return torch.linalg.solve(system, weight[:, None] * target)
+    wanted = weight[:, None] * target
+    if zero is None or not len(zero):
+        return torch.linalg.solve(system, wanted)
+    free, across = torch.linalg.solve(system, torch.cat((wanted, zero.T), dim=1)).split((target.shape[1], len(zero)), 1)
+    return free - across @ torch.linalg.solve(zero @ across, zero @ free)
