@@ -1,0 +1,264 @@
+"""Inverse kinematics of the whole body, many frames at once: near a given pose, exact where it touches things."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.spatial.transform import Rotation
+
+from carescene.humans.skeleton import JOINT, NUM_JOINTS, PARENTS
+from carescene.simulation.anatomy import Anatomy
+from carescene.simulation.pose_limits import LIMITS, NEUTRAL
+from carescene.simulation.surfaces import Surface, penetration
+
+# Variables: three turns of each joint but the hands, then the pelvis position.
+_TURNED: Final = NUM_JOINTS - 2
+_VARIABLES: Final = 3 * _TURNED + 3
+# Square roots of the costs, per radian or per metre. Contacts win over everything: against a prior of 1 rad they
+# give way by less than 0.1 mm. What is heavy and held by many muscles (pelvis, spine) stays nearer its given pose.
+_ON_CONTACT: Final = 300.0
+_ON_SKIN: Final = 40.0
+_ON_LIMIT: Final = 20.0
+_ON_BALANCE: Final = 12.0
+_STAY: Final = np.array(
+    [1.2, 0.35, 0.35, 1.2, 0.25, 0.25, 1.2, 0.6, 0.6, 1.2, 1.5, 1.5, 1.0, 0.8, 0.8, 1.0, 0.3, 0.3, 0.3, 0.3, 0.6, 0.6]
+)
+_STAY_PELVIS: Final = 2.5
+_DAMPING: Final = 1e-2
+_LONGEST_TURN: Final = 0.35
+
+
+@dataclass(frozen=True)
+class PointTargets:
+    """Points of the body and where they should be.
+
+    Attributes:
+        joints: joint that carries each point.
+        offsets: of the point from that joint, in the rest frame, metres.
+        positions: in the world, metres.
+        weights: from 0 (free) to 1 (fixed) of each point along x, y and z.
+    """
+
+    joints: Int[np.ndarray, "point"]
+    offsets: Float[np.ndarray, "point 3"]
+    positions: Float[np.ndarray, "frame point 3"]
+    weights: Float[np.ndarray, "frame point 3"]
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Where the centre of mass should be, seen from above (metres), and how strictly (0 to 1)."""
+
+    positions: Float[np.ndarray, "frame 2"]
+    weights: Float[np.ndarray, "frame"]
+
+
+def solve_poses(
+    anatomy: Anatomy,
+    rotations: Float[np.ndarray, "frame 24 3 3"],
+    trans: Float[np.ndarray, "frame 3"],
+    targets: PointTargets,
+    surfaces: list[Surface],
+    balance: Balance | None = None,
+    iterations: int = 10,
+) -> tuple[Float[np.ndarray, "frame 24 3 3"], Float[np.ndarray, "frame 3"]]:
+    """Poses nearest to the given ones that hold their contacts, keep out of surfaces and within joint limits.
+
+    Damped Gauss-Newton steps (Levenberg 1944), every frame by itself. As the given poses change smoothly from frame to
+    frame, so do the solved ones.
+
+    Args:
+        rotations: relative to the parents; the pelvis' in the world (z up).
+        trans: pelvis joint in the world, metres.
+    """
+    turns, place = rotations.copy(), trans.copy()
+    damping = np.full(len(turns), _DAMPING)
+    best = np.full(len(turns), np.inf)
+    kept = (turns, place)
+    for step in range(iterations + 1):
+        square, slope, cost = _normal_equations(anatomy, rotations, trans, turns, place, targets, surfaces, balance)
+        # Levenberg's rule, frame by frame: a step that made things worse is taken back and tried shorter.
+        worse = cost > best * (1 + 1e-9)
+        turns = np.where(worse[:, None, None, None], kept[0], turns)
+        place = np.where(worse[:, None], kept[1], place)
+        if step > 0:
+            square = np.where(worse[:, None, None], previous[0], square)
+            slope = np.where(worse[:, None], previous[1], slope)
+        damping = np.clip(np.where(worse, damping * 10, damping * 0.4), 1e-4, 1e6)
+        best = np.where(worse, best, cost)
+        kept, previous = (turns, place), (square.copy(), slope)
+        if step == iterations:
+            break
+        square[:, np.arange(_VARIABLES), np.arange(_VARIABLES)] += damping[:, None]
+        move = -np.linalg.solve(square, slope[..., None])[..., 0]
+        # Far from the solution the linear model overshoots; near it no step is as long.
+        longest = np.abs(move[:, :-3]).max(axis=1, keepdims=True)
+        move *= np.minimum(1.0, _LONGEST_TURN / np.maximum(longest, 1e-12))
+        if step > 2 and np.abs(move).max() < 1e-5:
+            break
+        turn = Rotation.from_rotvec(move[:, :-3].reshape(-1, 3)).as_matrix().reshape(-1, _TURNED, 3, 3)
+        turns = np.concatenate([turns[:, :_TURNED] @ turn, turns[:, _TURNED:]], axis=1)
+        place = place + move[:, -3:]
+    return kept
+
+
+def _normal_equations(anatomy, rotations, trans, turns, place, targets, surfaces, balance):
+    """Squared slopes, slopes and cost of every frame at the present poses."""
+    world, joints = kinematics(turns, place, anatomy.rest)
+    square = np.zeros((len(turns), _VARIABLES, _VARIABLES))
+    slope = np.zeros((len(turns), _VARIABLES))
+    cost = _stay_near(square, slope, rotations, turns, trans, place)
+    cost = cost + _within_limits(square, slope, turns)
+    cost = cost + _reach(square, slope, anatomy, world, joints, targets)
+    cost = cost + _stay_out(square, slope, anatomy, world, joints, surfaces)
+    if balance is not None:
+        cost = cost + _keep_balance(square, slope, anatomy, world, joints, balance)
+    return square, slope, cost
+
+
+def kinematics(
+    rotations: Float[np.ndarray, "frame 24 3 3"], trans: Float[np.ndarray, "frame 3"], rest: Float[np.ndarray, "24 3"]
+) -> tuple[Float[np.ndarray, "frame 24 3 3"], Float[np.ndarray, "frame 24 3"]]:
+    """World rotations and positions of all joints, as `carescene.humans.forward_kinematics`, in double precision."""
+    world, joints = np.empty_like(rotations), np.empty((*rotations.shape[:2], 3))
+    world[:, 0], joints[:, 0] = rotations[:, 0], trans
+    for joint, parent in enumerate(PARENTS[1:], start=1):
+        world[:, joint] = world[:, parent] @ rotations[:, joint]
+        joints[:, joint] = joints[:, parent] + world[:, parent] @ (rest[joint] - rest[parent])
+    return world, joints
+
+
+def skin_points(
+    anatomy: Anatomy, world: Float[np.ndarray, "frame 24 3 3"], joints: Float[np.ndarray, "frame 24 3"]
+) -> Float[np.ndarray, "frame probe 3"]:
+    """The body's probes in the world by linear blend skinning, metres."""
+    shift = joints - np.einsum("fjab,jb->fja", world, anatomy.rest)
+    blended = np.concatenate([world, shift[..., None]], axis=-1).reshape(len(world), NUM_JOINTS, 12)
+    matrix = (anatomy.probe_weights @ blended).reshape(len(world), -1, 3, 4)
+    return np.einsum("fpab,pb->fpa", matrix[..., :3], anatomy.probes) + matrix[..., 3]
+
+
+def attached_points(
+    world: Float[np.ndarray, "frame 24 3 3"],
+    joints: Float[np.ndarray, "frame 24 3"],
+    carriers: Int[np.ndarray, "point"],
+    offsets: Float[np.ndarray, "point 3"],
+) -> Float[np.ndarray, "frame point 3"]:
+    """Points fixed to joints, in the world, metres."""
+    return joints[:, carriers] + np.einsum("fpab,pb->fpa", world[:, carriers], offsets)
+
+
+def _stay_near(square, slope, rotations, turns, trans, place) -> np.ndarray:
+    given = rotations[:, :_TURNED].swapaxes(-1, -2) @ turns[:, :_TURNED]
+    away = Rotation.from_matrix(given.reshape(-1, 3, 3)).as_rotvec().reshape(len(turns), -1)
+    cost = np.repeat(_STAY**2, 3)
+    index = np.arange(3 * _TURNED)
+    square[:, index, index] += cost
+    slope[:, index] += cost * away
+    index = np.arange(3 * _TURNED, _VARIABLES)
+    square[:, index, index] += _STAY_PELVIS**2
+    slope[:, index] += _STAY_PELVIS**2 * (place - trans)
+    return (cost * away**2).sum(axis=1) + _STAY_PELVIS**2 * ((place - trans) ** 2).sum(axis=1)
+
+
+def _within_limits(square, slope, turns) -> np.ndarray:
+    """Springs on each rotation vector's components (against the joint's neutral pose) beyond its limits."""
+    local = NEUTRAL[1:_TURNED].swapaxes(-1, -2) @ turns[:, 1:_TURNED]
+    vectors = Rotation.from_matrix(local.reshape(-1, 3, 3)).as_rotvec().reshape(len(turns), -1, 3)
+    low, high = LIMITS[1:_TURNED, 0], LIMITS[1:_TURNED, 1]
+    over = np.maximum(vectors - high, 0) + np.minimum(vectors - low, 0)
+    frames, joints, axes = np.nonzero(over)
+    total = _ON_LIMIT**2 * (over**2).sum(axis=(1, 2))
+    if len(frames) == 0:
+        return total
+    row = np.zeros((len(frames), _VARIABLES))
+    slopes = _rotvec_slope(vectors[frames, joints])[np.arange(len(frames)), axes]
+    columns = 3 * (joints + 1)
+    for axis in range(3):
+        row[np.arange(len(frames)), columns + axis] = slopes[:, axis]
+    cost = _ON_LIMIT**2
+    np.add.at(slope, frames, cost * over[frames, joints, axes][:, None] * row)
+    block = cost * slopes[:, :, None] * slopes[:, None, :]
+    for a in range(3):
+        for b in range(3):
+            np.add.at(square, (frames, columns + a, columns + b), block[:, a, b])
+    return total
+
+
+def _rotvec_slope(vectors: Float[np.ndarray, "row 3"]) -> Float[np.ndarray, "row 3 3"]:
+    """How a rotation vector changes with a small turn in the joint's own frame (inverse right Jacobian of SO(3))."""
+    angle = np.maximum(np.linalg.norm(vectors, axis=-1), 1e-6)[:, None, None]
+    skew = _skew(vectors)
+    factor = np.where(angle < 1e-3, 1 / 12, 1 / angle**2 - (1 + np.cos(angle)) / (2 * angle * np.sin(angle)))
+    return np.eye(3) + skew / 2 + factor * (skew @ skew)
+
+
+def _skew(vectors: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3 3"]:
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    zero = np.zeros_like(x)
+    return np.stack([np.stack([zero, -z, y], -1), np.stack([z, zero, -x], -1), np.stack([-y, x, zero], -1)], -2)
+
+
+def _point_slopes(anatomy, world, joints, points, shares) -> Float[np.ndarray, "frame point 3 variable"]:
+    """How points move with every variable; `shares (point, 24)` say how much each joint's turning carries them."""
+    lever = points[:, :, None] - joints[:, None, :_TURNED]
+    turning = -_skew(lever) @ world[:, None, :_TURNED] * shares[None, :, :_TURNED, None, None]
+    turning = turning.swapaxes(2, 3).reshape(*points.shape[:2], 3, -1)
+    moving = np.broadcast_to(np.eye(3), (*points.shape[:2], 3, 3))
+    return np.concatenate([turning, moving], axis=-1)
+
+
+def _add(square, slope, rows, residuals, cost) -> np.ndarray:
+    """Add rows `(frame, row, variable)` with residuals and costs `(frame, row)` to the normal equations; their cost."""
+    weighted = rows * cost[..., None]
+    square += weighted.swapaxes(-1, -2) @ rows
+    slope += (weighted * residuals[..., None]).sum(axis=1)
+    return (cost * residuals**2).sum(axis=1)
+
+
+def _reach(square, slope, anatomy, world, joints, targets: PointTargets) -> np.ndarray | float:
+    used = np.flatnonzero(targets.weights.any(axis=(0, 2)))
+    if len(used) == 0:
+        return 0.0
+    carriers = targets.joints[used]
+    points = attached_points(world, joints, carriers, targets.offsets[used])
+    rows = _point_slopes(anatomy, world, joints, points, anatomy.ancestors[carriers])
+    frames = len(points)
+    cost = _ON_CONTACT**2 * targets.weights[:, used].reshape(frames, -1)
+    residuals = (points - targets.positions[:, used]).reshape(frames, -1)
+    return _add(square, slope, rows.reshape(frames, -1, _VARIABLES), residuals, cost)
+
+
+def _stay_out(square, slope, anatomy, world, joints, surfaces) -> np.ndarray | float:
+    total = 0.0
+    points = skin_points(anatomy, world, joints)
+    for surface in surfaces:
+        depth, normal = penetration(surface, points)
+        used = np.flatnonzero((depth > 0).any(axis=0))
+        if len(used) == 0:
+            continue
+        shares = anatomy.probe_weights[used] @ anatomy.ancestors
+        lever = points[:, used, None] - joints[:, None, :_TURNED]
+        force = np.cross(lever, normal[:, used, None])
+        turning = np.einsum("fjab,fpja->fpjb", world[:, :_TURNED], force) * shares[None, :, :_TURNED, None]
+        rows = np.concatenate([turning.reshape(*turning.shape[:2], -1), normal[:, used]], axis=-1)
+        total = total + _add(square, slope, rows, -depth[:, used], _ON_SKIN**2 * (depth[:, used] > 0))
+    return total
+
+
+def _keep_balance(square, slope, anatomy, world, joints, balance: Balance) -> np.ndarray:
+    rows = _point_slopes(anatomy, world, joints, joints, anatomy.ancestors)
+    centre = np.einsum("j,fja->fa", anatomy.mass, joints)[:, :2]
+    moved = np.einsum("j,fjav->fav", anatomy.mass, rows)[:, :2]
+    cost = _ON_BALANCE**2 * np.repeat(balance.weights[:, None], 2, axis=1)
+    return _add(square, slope, moved, centre - balance.positions, cost)
+
+
+def joint_limit_excess(rotations: Float[np.ndarray, "frame 24 3 3"]) -> Float[np.ndarray, "frame 24"]:
+    """How far each joint is beyond its limits, in radians (0 within them, and for the pelvis and the hands)."""
+    local = NEUTRAL.swapaxes(-1, -2) @ rotations
+    vectors = Rotation.from_matrix(local.reshape(-1, 3, 3)).as_rotvec().reshape(len(rotations), NUM_JOINTS, 3)
+    over = np.maximum(np.maximum(vectors - LIMITS[:, 1], LIMITS[:, 0] - vectors), 0).max(axis=-1)
+    over[:, [0, JOINT["left_hand"], JOINT["right_hand"]]] = 0
+    return over
