@@ -27,6 +27,7 @@ class LossConfig:
         things: weight of the mean squared error of the things in the room.
         text_dropout: share of clips trained without their text, for classifier-free guidance (Ho & Salimans 2022).
         scene_dropout: share of clips trained without their room, for guidance by the room.
+        event_dropout: share of clips trained without their event channel; 1 leaves events out of the model.
         shared_level: share of batches in which all motion of a clip has one noise level, as in plain sampling.
         known_tokens: share of batches in which some motion is known (level 0) and the rest shares one level, as when
             parts of a motion are given: scattered patches, prefix, suffix, both ends, or a whole person.
@@ -48,6 +49,7 @@ class LossConfig:
     things: float = 0.1
     text_dropout: float = 0.1
     scene_dropout: float = 0.1
+    event_dropout: float = 0.0
     shared_level: float = 0.7
     known_tokens: float = 0.15
     known_motion: float = 0.07
@@ -62,8 +64,8 @@ class LossConfig:
             if not getattr(self, name) >= 0:
                 raise UserError(f"Expected loss.{name} to be 0 or more, but got {getattr(self, name)}. Correct it.")
         for name in (
-            "text_dropout", "scene_dropout", "shared_level", "known_tokens", "known_motion", "known_event",
-            "known_shape", "known_things",
+            "text_dropout", "scene_dropout", "event_dropout", "shared_level", "known_tokens", "known_motion",
+            "known_event", "known_shape", "known_things",
         ):  # fmt: skip
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"Expected loss.{name} within 0..1, but got {getattr(self, name)}. It is a share.")

@@ -117,6 +117,9 @@ class MotionModel(nn.Module):
 
         things = x0.objects.shape[1]
         levels = draw_levels(c, self.process.steps, (size, persons, frames // patch, things), uniform, progress)
+        labelled = uniform(size, 1, 1) >= c.event_dropout
+        event_known = event_known & labelled
+        x0 = x0._replace(event=x0.event * labelled[..., None])
         # A shape that nobody knows is pure noise to the network, whatever level was drawn.
         levels = levels._replace(shape=torch.where(shape_known, levels.shape, self.process.steps))
         present = present._replace(objects=present.objects & (uniform(size, 1) >= c.scene_dropout))

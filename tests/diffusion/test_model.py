@@ -140,6 +140,15 @@ def test_text_dropout_hides_the_text():
     assert shown.loss(given, seeded())["loss"] != with_text
 
 
+def test_event_dropout_hides_the_events():
+    given = batch()
+    hidden = model(LossConfig(event_dropout=1.0, known_event=0.0))
+    before = hidden.loss(given, seeded())
+    assert before["event"] == 0
+    given["motion"][..., EVENT] += 1.0
+    torch.testing.assert_close(hidden.loss(given, seeded())["loss"], before["loss"])
+
+
 def test_loss_repeats_with_its_seed():
     made, given = model(), batch()
     torch.testing.assert_close(made.loss(given, seeded(1)), made.loss(given, seeded(1)), rtol=0, atol=0)
