@@ -41,8 +41,9 @@ _BONES: Final[tuple[tuple[str, str], ...]] = (
         )
     ),
 )
-_STARTS: Final = [JOINT[start] for start, _ in _BONES]
-_ENDS: Final = [JOINT[end] for _, end in _BONES]
+# First and second joint of each bone.
+BONE_STARTS: Final = [JOINT[start] for start, _ in _BONES]
+BONE_ENDS: Final = [JOINT[end] for _, end in _BONES]
 # Pelvises further apart than this cannot touch: two outstretched arms.
 _REACH_M: Final = 2.2
 
@@ -117,7 +118,7 @@ def capsule_distance(
     points: Float[Tensor, "frame point 3"], joints: Float[Tensor, "frame 24 3"], radii: Float[Tensor, "bone"]
 ) -> Float[Tensor, "frame point"]:
     """Signed distance in metres from points to the capsules around the bones of a body, negative inside."""
-    start, end = joints[:, None, _STARTS], joints[:, None, _ENDS]
+    start, end = joints[:, None, BONE_STARTS], joints[:, None, BONE_ENDS]
     edge = end - start
     length = (edge**2).sum(-1).clamp(min=1e-9)
     part = (((points[:, :, None] - start) * edge).sum(-1) / length).clamp(0, 1)
@@ -140,7 +141,7 @@ def _radii(betas: tuple[float, ...], skin: SkinPoints | None) -> Tensor:
     shape = torch.tensor(betas, dtype=skin.template.dtype)
     points = skin.template + skin.shape @ shape
     joints = skin.rest + skin.rest_shape @ shape
-    start, edge = joints[_STARTS], joints[_ENDS] - joints[_STARTS]
+    start, edge = joints[BONE_STARTS], joints[BONE_ENDS] - joints[BONE_STARTS]
     part = (((points[:, None] - start) * edge).sum(-1) / (edge**2).sum(-1)).clamp(0, 1)
     away = (points[:, None] - start - part[..., None] * edge).norm(dim=-1)
     nearest = away.argmin(-1)
