@@ -17,6 +17,7 @@ _MEASURES: Final[dict[str, str]] = {
     "physics": "foot skating, jerk, floor penetration and floating, generated beside real",
     "diversity": "variety for one caption, and distance to the nearest training clip",
     "steps": "quality and seconds per clip against the number of sampling steps",
+    "situations": "clips made by `lightning generate SITUATION.yaml`: is it there what was asked for, and how exactly",
 }
 
 
@@ -25,6 +26,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     measures = parser.add_subcommands(required=True, dest="measure")
     for name, text in _MEASURES.items():
         measure = ArgumentParser(description=text, exit_on_error=False)
+        if name == "situations":
+            _add_situations(measure)
+            measures.add_subcommand(name, measure, help=text)
+            continue
         _add_common(measure)
         if name in ("steering", "steps"):
             measure.add_argument(
@@ -55,6 +60,34 @@ def add_arguments(parser: ArgumentParser) -> None:
             )
             measure.set_defaults(num=24)  # 1000 steps for every clip of a split would take hours
         measures.add_subcommand(name, measure, help=text)
+
+
+def _add_situations(parser: ArgumentParser) -> None:
+    parser.add_argument("--dir", type=str, required=True, help="folder of generated clips, searched with its folders")
+    parser.add_argument(
+        "--data",
+        type=str,
+        required=True,
+        help="prepared folders, joined by commas: their train and val splits train the recogniser, --split is held out",
+    )
+    parser.add_argument("--out", type=str, required=True, help="folder for the report")
+    parser.add_argument("--split", type=str, default="test", help="split of held-out clips that are judged as well")
+    parser.add_argument(
+        "--unconstrained",
+        type=str | None,
+        default=None,
+        help="folder of clips of the same situations and seeds without constraints, for the ratio of skating",
+    )
+    parser.add_argument(
+        "--recogniser",
+        type=str | None,
+        default=None,
+        help="ward recogniser file; trained and written when missing (default: in --out)",
+    )
+    parser.add_argument("--recogniser_epochs", type=int, default=14, help="training passes of the recogniser")
+    parser.add_argument("--held_out", type=int, default=60, help="held-out clips of each event that are judged")
+    parser.add_argument("--every", type=int, default=2, help="contacts are measured in every so many frames")
+    parser.add_argument("--threads", type=int | None, default=None, help="CPU threads (default: all)")
 
 
 def _add_common(parser: ArgumentParser) -> None:
@@ -97,11 +130,12 @@ def run(args: Namespace) -> str:
     from lightning_app.evaluation.prepared import use_threads
 
     options = args[args.measure]
-    for name in ("batch", "num"):
-        if options[name] is not None and options[name] < 1:
+    for name in ("batch", "num", "held_out", "every", "recogniser_epochs"):
+        if options.get(name) is not None and options[name] < 1:
             raise UserError(f"Expected --{name} to be 1 or more, but got {options[name]}.")
     use_threads(options.threads)
-    return {"steering": _steering, "physics": _physics, "diversity": _diversity, "steps": _steps}[args.measure](options)
+    measures = {"steering": _steering, "physics": _physics, "diversity": _diversity, "steps": _steps}
+    return (measures | {"situations": _situations})[args.measure](options)
 
 
 def _steering(options: Namespace) -> str:
@@ -167,6 +201,34 @@ def _steps(options: Namespace) -> str:
     real = [clip for clip in real if clip.id in asked]
     quality = {"recognised": judge(model, labelled(real))["accuracy"], **pool(score_with_bar(real, body, "real"))}
     return report_steps(job.out, rows, quality, default, job.settings)
+
+
+def _situations(options: Namespace) -> str:
+    from carescene.evaluation.ward_recogniser import WardConfig
+    from lightning_app.evaluation.situation_scores import score_clip, score_events
+    from lightning_app.evaluation.situations import generated_clips, held_out_clips, report_situations, score_set
+    from lightning_app.evaluation.ward_judge import get_ward_recogniser
+
+    out, folders = Path(options.out), [Path(name) for name in options.data.split(",") if name]
+    if not folders:
+        raise UserError("Expected --data to name prepared folders, joined by commas, but got none.")
+    clips = generated_clips(Path(options.dir))
+    free = generated_clips(Path(options.unconstrained)) if options.unconstrained else []
+    path = Path(options.recogniser) if options.recogniser else out / "ward_recogniser.safetensors"
+    model = get_ward_recogniser(folders, path, WardConfig(epochs=options.recogniser_epochs))
+    digest = sha256(path.read_bytes()).hexdigest()[:16]
+    settings = {
+        "dir": Path(options.dir).name,
+        "data": ", ".join(folder.name for folder in folders),
+        "split": options.split,
+        "encoder": f"ward recogniser, last hidden layer, {model.config.embedding} numbers, {digest}",
+        "every": options.every,
+    }
+    known = [score for clip in held_out_clips(folders, "val", options.held_out) for score in score_events(clip, model)]
+    held_out = score_set(held_out_clips(folders, options.split, options.held_out), model, "held out", options.every)
+    generated = score_set(clips, model, "generated", options.every)
+    unconstrained = [score_clip(clip, options.every) for clip in free]
+    return report_situations(out, model, held_out, generated, known, unconstrained, settings)
 
 
 class _Job:

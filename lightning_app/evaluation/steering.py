@@ -36,7 +36,7 @@ def get_recogniser(data: Path, path: Path, config: RecogniserConfig, by: str = "
     Raises:
         UserError: a damaged file, or one trained on other data.
     """
-    fingerprint = f"{by}:{_fingerprint(data)}"
+    fingerprint = f"{by}:{data_fingerprint(data)}"
     if path.is_file():
         return _read(path, fingerprint)
     train, val = labelled(load_split(data, "train"), by), labelled(load_split(data, "val"), by)
@@ -156,7 +156,7 @@ def _confusions(side: str, classes: Sequence[str], matrix: list[list[int]]) -> s
     return "\n".join(lines or [f"- {side}: none"]) + "\n"
 
 
-def _fingerprint(data: Path) -> str:
+def data_fingerprint(data: Path) -> str:
     """Hash of the training and validation clips' ids and files' sizes: cheap, and enough to see that data changed."""
     digest = sha256()
     for split in ("train", "val"):
