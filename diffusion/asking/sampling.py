@@ -1,0 +1,169 @@
+"""Compiled situations through the model, and its worlds back to clips in their rooms."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from carescene import __version__
+from carescene.clips import Clip, Generator, load_clip
+from carescene.scenes import SceneGeometry, scene_to_dict
+from diffusion.asking.compile import Asked
+from diffusion.asking.requests import requested_of
+from diffusion.generator import MotionGenerator
+from diffusion.representation import decode_motion
+from diffusion.sampler import SamplerConfig
+from diffusion.steering import (
+    Energy,
+    KeepApart,
+    StayClear,
+    StayInside,
+    Steering,
+    compile_constraints,
+)
+from diffusion.world import Given, World
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to sample a situation.
+
+    Attributes:
+        sampler: rule, steps and guidance weights.
+        energies: weight of keeping clear of furniture, walls and other people; 0 leaves that to the model.
+        cleanup: hold standing feet in place and smooth jitter.
+    """
+
+    sampler: SamplerConfig
+    energies: float | int = 1.0
+    cleanup: bool = True
+
+
+def sample_asked(
+    generator: MotionGenerator,
+    batch: Sequence[Asked],
+    settings: Settings,
+    progress: Callable[[int, int], object] | None = None,
+) -> World:
+    """Sample clips together: all of one length, number of people and slots, and with the same wishes.
+
+    Raises:
+        UserError: for constraints that contradict each other, or weights that make numbers explode.
+    """
+    first = batch[0]
+    there = torch.stack([asked.there for asked in batch])
+    known = World(*(torch.cat(parts) for parts in zip(*(asked.known for asked in batch), strict=True)))
+    given = Given(*(torch.cat(parts) for parts in zip(*(asked.given for asked in batch), strict=True)))
+    text = generator.encoder.encode([asked.text for asked in batch])
+    patch = there.shape[2] // given.motion.shape[2]
+    return generator.model.sample_world(
+        text.tokens,
+        text.mask,
+        [asked.frames for asked in batch],
+        [asked.seed for asked in batch],
+        settings.sampler,
+        persons=[asked.persons for asked in batch],
+        roles=torch.tensor([asked.roles for asked in batch]),
+        frame_mask=there,
+        known=known,
+        given=given,
+        objects=first.known.objects.shape[1],
+        object_mask=torch.stack([asked.object_mask for asked in batch]),
+        steer=_steering(batch, settings, given.motion.repeat_interleave(patch, dim=-1), there),
+        progress=progress,
+    )
+
+
+def batch_key(asked: Asked) -> tuple:
+    """Clips with the same key can be sampled together."""
+    return asked.frames, asked.persons, asked.known.objects.shape[1], tuple(map(repr, asked.energies))
+
+
+def _steering(batch: Sequence[Asked], settings: Settings, given: Tensor, there: Tensor) -> Steering:
+    clips = [
+        compile_constraints(
+            asked.constraints,
+            persons=asked.persons,
+            frames=asked.frames,
+            fps=asked.fps,
+            rest_joints=asked.rest_joints,
+            # Somebody who is given starts where the motion does.
+            canonical=not bool(asked.given.motion[0, 0].any()) and bool(asked.there[0, 0]),
+        )
+        for asked in batch
+    ]
+    energies: list[Energy] = list(batch[0].energies)
+    weight = settings.energies
+    if weight > 0 and batch[0].persons > 1:
+        energies.append(KeepApart(weight=weight))
+    scenes = [asked.frame.scene_into(asked.scene) for asked in batch if asked.scene is not None]
+    if weight > 0 and len(scenes) == len(batch):
+        geometry = SceneGeometry.of(scenes)
+        energies += [StayClear(weight=weight, geometry=geometry), StayInside(weight=weight, geometry=geometry)]
+    return Steering(clips, energies, given=given, there=there)
+
+
+def to_clip(
+    asked: Asked,
+    motion: Float[Tensor, "person frame 201"],
+    event: Float[Tensor, "person frame 16"],
+    name: str,
+    generator: MotionGenerator,
+    sampler: SamplerConfig,
+) -> Clip:
+    """One clip in its room, as it was sampled; people who come later are not there before."""
+    frames, people = asked.frames, asked.persons
+    poses = np.zeros((people, frames, 24, 3), np.float32)
+    trans = np.zeros((people, frames, 3), np.float32)
+    labels = np.full((people, frames), -1, np.int8)
+    valid = asked.there[:, :frames].numpy()
+    for person in range(people):
+        since = int(np.argmax(valid[person]))
+        features = torch.cat((motion[person, since:frames], event[person, since:frames]), dim=-1).double().cpu()
+        posed, moved, label = decode_motion(features, asked.rest_joints[person].double())
+        posed, moved = asked.frame.moved_out(posed, moved)
+        poses[person, since:], trans[person, since:] = posed.float().numpy(), moved.float().numpy()
+        labels[person, since:] = label.numpy()
+    clip = Clip(
+        id=name,
+        fps=asked.fps,
+        poses=poses,
+        trans=trans,
+        betas=asked.known.shape[0].numpy().astype(np.float32),
+        frame_label=labels,
+        valid=valid.copy(),
+        text=[asked.text],
+        persons=list(asked.infos),
+        scene=None if asked.scene is None else scene_to_dict(asked.scene),
+        attributes={"situation": asked.situation.name, "requested": json.dumps(requested_of(asked))},
+        generator=Generator(
+            version=__version__,
+            model_hash=generator.model_hash,
+            seed=asked.seed,
+            sampler=sampler.name,
+            steps=sampler.steps,
+            guidance=sampler.guidance,
+        ),
+    )
+    _keep_played(asked, clip)
+    return clip
+
+
+def _keep_played(asked: Asked, clip: Clip) -> None:
+    """People who are played from a clip are exactly as they are there, as far as they were given."""
+    from pathlib import Path
+
+    for person, request in enumerate(asked.situation.people):
+        if request.motion is None:
+            continue
+        source = load_clip(Path(request.motion))
+        patch = asked.there.shape[1] // asked.given.motion.shape[2]
+        count = min(int(asked.given.motion[0, person].sum()) * patch, asked.frames)
+        at = np.round(np.arange(count) / asked.fps * source.fps).astype(int)
+        at = at[at < source.num_frames]
+        clip.poses[person, : len(at)] = source.poses[request.take, at]
+        clip.trans[person, : len(at)] = source.trans[request.take, at]

@@ -1,0 +1,158 @@
+"""Whether a clip shows what was asked for, judged by geometry and by the model's own event channel."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from carescene.clips import OMNIFALL16, OMNIFALL_ID, Clip, Event
+from carescene.errors import UserError
+from carescene.evaluation.onset import find_bed_exit, find_fall
+from carescene.evaluation.situation_checks import CHECKS, check_event
+from carescene.evaluation.tracks import Track, tracks_of
+from carescene.situations.vocabulary import facts_of
+
+# An onset this near counts as met: the 95th percentile that the project demands of itself.
+ONSET_TOLERANCE_S: Final = 0.3
+# Runs of a label shorter than this are flicker of the event channel.
+_SHORTEST_S: Final = 0.2
+_QUIET: Final = frozenset({"walk", "sitting", "lying", "standing", "other", "kneeling", "squatting", "fallen"})
+
+
+@dataclass
+class Verdict:
+    """What was found of each event that was asked for.
+
+    Attributes:
+        found: one mapping per event: `event`, `onset`, `direction`, `side`, `place` are True, False, or absent if they
+            were not asked for; `onset_s`, `direction_found`, `side_found`, `place_m` are what was measured.
+    """
+
+    found: list[dict[str, Any]] = field(default_factory=list)
+
+    KNOBS = ("event", "onset", "direction", "side", "place")
+
+    @property
+    def hit(self) -> bool:
+        """Whether everything that was asked for is there."""
+        return all(one[knob] for one in self.found for knob in self.KNOBS if knob in one)
+
+    @property
+    def score(self) -> float:
+        """Share of what was asked for that is there, the event itself counting three times."""
+        values = [
+            (3.0 if knob == "event" else 1.0, one[knob]) for one in self.found for knob in self.KNOBS if knob in one
+        ]
+        return sum(weight * bool(ok) for weight, ok in values) / sum(weight for weight, _ in values) if values else 1.0
+
+
+def judge(clip: Clip, requested: dict[str, Any]) -> Verdict:
+    """Check every event of a clip against what was asked for (see `requested_of`).
+
+    Events are seen by geometry (`carescene.evaluation.situation_checks`), labels without a ward event in the event
+    channel. Onsets of falls and bed exits come from geometry, others from the event channel; direction, side and place
+    from the fall that geometry finds.
+    """
+    tracks = {track.person: track for track in tracks_of(clip)}
+    return Verdict([_one(clip, event, tracks.get(event["person"])) for event in requested["events"]])
+
+
+def _one(clip: Clip, asked: dict[str, Any], track: Track | None) -> dict[str, Any]:
+    name, label, person = asked["ward_event"], asked["label"], asked["person"]
+    fall = None if track is None else find_fall(track, 0.0 if name == "lowered_by_staff" else 0.55)
+    found: dict[str, Any] = {"person": person, "ward_event": name, "label": label}
+    spell = _spell(clip, person, label, asked["onset_s"])
+    if name in CHECKS:
+        try:
+            finding = check_event(clip, name, person)
+        except UserError as error:
+            found |= {"event": False, "why": str(error)}
+        else:
+            found |= {"event": bool(finding.ok), "why": finding.why}
+    elif label == "fall":
+        found |= {"event": fall is not None, "why": "a fall is seen" if fall else "no fall is seen"}
+    else:
+        found |= {"event": spell is not None, "why": "by the event channel"}
+    onset = None if spell is None else spell[0]
+    if facts_of(name, label).is_fall:
+        # The event channel says what it was told to say; only a fall that is seen has an onset.
+        onset = None if fall is None else fall.onset_s
+    elif name in ("bed_exit", "bed_exit_assisted", "rail_climb") and track is not None:
+        left = find_bed_exit(track)
+        onset = onset if left is None else left[0]
+    found["onset_s"] = None if onset is None else round(onset, 3)
+    if asked["onset_s"] is not None and _has_onset(name, label):
+        found["onset"] = onset is not None and abs(onset - asked["onset_s"]) <= ONSET_TOLERANCE_S
+    if asked["direction"] is not None:
+        found["direction_found"] = None if fall is None else fall.direction
+        found["direction"] = fall is not None and fall.direction == asked["direction"]
+    if asked["side"] is not None:
+        found["side_found"] = None if fall is None else fall.side
+        found["side"] = fall is not None and fall.side == asked["side"]
+    if asked["place"] is not None:
+        away = None if fall is None else float(np.linalg.norm(fall.place - np.array(asked["place"])))
+        found["place_m"] = None if away is None else round(away, 3)
+        found["place"] = away is not None and away <= max(float(asked["within_m"]), 0.5)
+    return found
+
+
+def _has_onset(name: str | None, label: str) -> bool:
+    """States that last all the time have no beginning that could be met or missed."""
+    facts = facts_of(name, label)
+    return len(facts.phases) > 1 or facts.phases[0][0] not in _QUIET
+
+
+def _spell(clip: Clip, person: int, label: str, near_s: float | None) -> tuple[float, float] | None:
+    """The run of a label in the event channel that begins nearest to a time; the first one without a time."""
+    spells = [(start, end) for name, start, end in label_spells(clip, person) if name == label]
+    if not spells:
+        return None
+    return spells[0] if near_s is None else min(spells, key=lambda spell: abs(spell[0] - near_s))
+
+
+def label_spells(clip: Clip, person: int) -> list[tuple[str, float, float]]:
+    """Runs of one label of at least 0.2 s: (label, start, end) in seconds."""
+    labels = np.where(clip.valid[person], clip.frame_label[person], -1)
+    edges = np.flatnonzero(np.diff(labels)) + 1
+    spells = []
+    for first, last in zip([0, *edges], [*edges, len(labels)], strict=True):
+        if labels[first] >= 0 and (last - first) / clip.fps >= _SHORTEST_S:
+            spells.append((OMNIFALL16[int(labels[first])], float(first / clip.fps), float(last / clip.fps)))
+    return spells
+
+
+def events_of(clip: Clip, requested: dict[str, Any], verdict: Verdict) -> list[Event]:
+    """The events of a clip: runs of the event channel that are acts or falls, named after what was asked for.
+
+    A run gets ward event, cause and direction of the request it belongs to only if that request was found by geometry;
+    falls that were found begin and end where geometry has them begin.
+    """
+    events = []
+    for person in range(clip.num_persons):
+        mine = [
+            (asked, found)
+            for asked, found in zip(requested["events"], verdict.found, strict=True)
+            if asked["person"] == person and found["event"]
+        ]
+        for label, start, end in label_spells(clip, person):
+            named = [pair for pair in mine if pair[0]["label"] == label]
+            if label in _QUIET and not named:
+                continue
+            asked, found = (
+                min(named, key=lambda pair: abs((pair[1]["onset_s"] or start) - start)) if named else ({}, {})
+            )
+            if asked:
+                mine = [pair for pair in mine if pair[0] is not asked]
+            events.append(
+                Event(
+                    person=person,
+                    label=label,
+                    start_s=round(start, 3),
+                    end_s=round(end, 3),
+                    ward_event=asked.get("ward_event"),
+                    cause=asked.get("cause"),
+                    direction=found.get("direction_found") or asked.get("direction"),
+                )
+            )
+    assert all(event.label in OMNIFALL_ID for event in events)
+    return events
