@@ -1,5 +1,6 @@
 """Lightning data modules."""
 
 from datamodules.mocap import MocapDataModule
+from datamodules.scenes import SceneDataModule
 
-__all__ = ["MocapDataModule"]
+__all__ = ["MocapDataModule", "SceneDataModule"]

@@ -1,6 +1,7 @@
 """Which clips make which batch: a pure function of seed and batch number, so that any batch can be made again."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -14,11 +15,15 @@ _BLUR_FRAMES: Final = 10.0
 
 
 class Draw(NamedTuple):
-    """One use of a clip: the number of the pass over the data, the clip's index, and the number of the batch."""
+    """One use of a clip: the number of the pass over the data, the clip's index, and the number of the batch.
+
+    `copy` counts the uses of one clip in one pass.
+    """
 
     pass_number: int
     index: int
     batch_number: int = 0
+    copy: int = 0
 
 
 class LengthBatches(Sampler[list[Draw]]):
@@ -33,11 +38,28 @@ class LengthBatches(Sampler[list[Draw]]):
         batch_size: clips per batch and rank; lowered when there are too few clips.
         seed: other seeds give other orders.
         rank, world_size: this process and the number of processes.
+        kinds: clips of one kind (number of persons, with or without a room) keep to themselves, but for a few batches
+            at the seams, since each kind fills tensors of another size.
+        weights: how often each clip is wanted. A pass draws as many clips as there are, clip i on average
+            `count * weights[i] / sum(weights)` times and never more than one time more or less than that (systematic
+            resampling, Kitagawa 1996); equal weights draw each clip once.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        *,
+        kinds: Sequence[int] | None = None,
+        weights: Sequence[float] | None = None,
+    ) -> None:
         assert len(lengths) >= world_size, "the data module refuses fewer clips than processes"
         self._lengths = np.asarray(lengths)
+        self._kinds = None if kinds is None else np.asarray(kinds)
+        self._weights = None if weights is None else np.asarray(weights, dtype=float)
         self._batch_size = min(batch_size, len(lengths) // world_size)
         self._seed, self._rank, self._world_size = seed, rank, world_size
         self._plan_of: tuple[int, np.ndarray] | None = None
@@ -59,19 +81,54 @@ class LengthBatches(Sampler[list[Draw]]):
         if self._plan_of is None or self._plan_of[0] != pass_number:
             self._plan_of = (pass_number, self._plan(pass_number))
         chosen = self._plan_of[1][position, self._rank :: self._world_size]
-        return [Draw(pass_number, int(index), number) for index in chosen]
+        return [Draw(pass_number, int(index), number, int(copy)) for index, copy in chosen]
 
     def _plan(self, pass_number: int) -> np.ndarray:
-        """Clip indices of one pass, `(batch, clip)` over all ranks."""
+        """Clip indices of one pass and which use of the clip it is, `(batch, clip, 2)` over all ranks."""
         rng = np.random.default_rng([self._seed, pass_number])
         width = self._batch_size * self._world_size
-        order = rng.permutation(len(self._lengths))[: self.batches_per_pass * width]
+        order = rng.permutation(len(self._lengths))
+        if self._weights is not None:
+            order = rng.permutation(_resampled(order, self._weights[order], rng.random()))
+        order = order[: self.batches_per_pass * width]
+        if self._kinds is not None:
+            order = order[np.argsort(self._kinds[order], kind="stable")]
         blurred = self._lengths + rng.uniform(-_BLUR_FRAMES, _BLUR_FRAMES, len(self._lengths))
-        for start in range(0, len(order), _GROUP_BATCHES * width):
-            group = order[start : start + _GROUP_BATCHES * width]
-            order[start : start + _GROUP_BATCHES * width] = group[np.argsort(blurred[group], kind="stable")]
-        plan = order.reshape(self.batches_per_pass, width)
+        for start, stop in self._groups(order, _GROUP_BATCHES * width):
+            group = order[start:stop]
+            order[start:stop] = group[np.argsort(blurred[group], kind="stable")]
+        plan = np.stack((order, _occurrence(order)), axis=-1).reshape(self.batches_per_pass, width, 2)
         return plan[rng.permutation(len(plan))]
+
+    def _groups(self, order: np.ndarray, size: int) -> Iterator[tuple[int, int]]:
+        """Stretches of at most `size` clips of one kind."""
+        kinds = np.zeros(len(order)) if self._kinds is None else self._kinds[order]
+        seams = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(order)]
+        for first, last in pairwise(seams):
+            for start in range(first, last, size):
+                yield start, min(start + size, last)
+
+
+def _resampled(order: np.ndarray, weights: np.ndarray, start: float) -> np.ndarray:
+    """As many entries of `order` as it has, each as often as its weight asks for, rounded up or down by chance."""
+    if np.ptp(weights) == 0:
+        return order
+    expected = np.cumsum(weights / weights.sum() * len(order))
+    expected[-1] = len(order)
+    ends = np.floor(expected + start).astype(int)
+    return np.repeat(order, np.diff(ends, prepend=int(np.floor(start))))[: len(order)]
+
+
+def _occurrence(order: np.ndarray) -> np.ndarray:
+    """For each entry, how many equal ones come before it."""
+    ranked = np.argsort(order, kind="stable")
+    values = order[ranked]
+    first = np.concatenate([[True], values[1:] != values[:-1]])
+    positions = np.arange(len(order))
+    count = positions - np.maximum.accumulate(np.where(first, positions, 0))
+    out = np.empty(len(order), dtype=int)
+    out[ranked] = count
+    return out
 
 
 class ResumableLoader(DataLoader[Any]):

@@ -3,15 +3,14 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import Dataset
 
-from carescene.errors import UserError
-from datamodules.batches import Draw, LengthBatches, ResumableLoader
+from datamodules.batches import Draw, LengthBatches
 from datamodules.pack import MODEL_FPS, Pack, Sequence, open_pack, pack_clips
+from datamodules.packed import PackedDataModule
 from diffusion.canonical import canonicalise_features
 from diffusion.normaliser import Normaliser
 
@@ -50,7 +49,7 @@ class MotionSequences(Dataset[Item]):
         return len(self.sequences)
 
     def __getitem__(self, draw: Draw | int) -> Item:
-        pass_number, index, number = draw if isinstance(draw, Draw) else Draw(0, draw)
+        pass_number, index, number = draw[:3] if isinstance(draw, Draw) else Draw(0, draw)[:3]
         rng = np.random.default_rng([self._seed, pass_number, index])
         # Drawn in any case, so that one option does not change the other choices.
         flip, pick, cut = rng.random(3)
@@ -112,7 +111,7 @@ def _mask(lengths: list[int], length: int) -> Tensor:
     return torch.arange(length) < torch.tensor(lengths)[:, None]
 
 
-class MocapDataModule(pl.LightningDataModule):
+class MocapDataModule(PackedDataModule):
     """Prepared motion capture with captions.
 
     The prepared folder is packed once into memory-mapped arrays (a few minutes, mostly reading captions with the text
@@ -143,123 +142,23 @@ class MocapDataModule(pl.LightningDataModule):
         pack_dir: Path | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0), ("patch", patch, 1)):
-            if value < least:
-                raise UserError(f"Expected data.{name} of at least {least}, but got {value}. Correct the config.")
+        packs = pack_dir or data_dir / "packs"
+        super().__init__([data_dir], batch_size, num_workers, mirror, max_seconds, patch, text_encoder, packs, seed)
         self.data_dir = data_dir
-        self.batch_size, self.num_workers, self.patch = batch_size, num_workers, patch
-        self.mirror, self.max_seconds, self.text_encoder, self.seed = mirror, max_seconds, text_encoder, seed
-        self.pack_dir = pack_dir or data_dir / "packs"
-        self._pack: Pack | None = None
-
-    @property
-    def pack(self) -> Pack:
-        """The packed data; packs it first when that has not been done."""
-        if self._pack is None:
-            self._pack = open_pack(self._make_pack())
-            self._check_lengths(self._pack)
-        return self._pack
-
-    @property
-    def normaliser(self) -> Normaliser:
-        """Statistics of the training split."""
-        return self.pack.normaliser
-
-    @property
-    def data_hash(self) -> str:
-        """sha256 of splits and clips: what the weights were trained on."""
-        return self.pack.data_hash
-
-    @property
-    def text_width(self) -> int:
-        """Channels of a text token."""
-        return self.pack.text.shape[1]
 
     def _make_pack(self) -> Path:
         return pack_clips(self.data_dir, self.pack_dir, self.text_encoder, self.mirror)
 
-    def _check_lengths(self, pack: Pack) -> None:
-        longest = max(pack.sequences, key=lambda sequence: sequence.frames)
-        if longest.frames > self.max_seconds * MODEL_FPS:
-            raise UserError(
-                f"Expected clips of at most {self.max_seconds:g} s, but got '{longest.id}' of "
-                f"{longest.frames / MODEL_FPS:g} s. Raise data.max_seconds or cut the clips when preparing them."
-            )
-
-    def prepare_data(self) -> None:
-        """Pack on one process of each machine; Lightning lets the others wait."""
-        self._make_pack()
-
-    def setup(self, stage: str) -> None:
-        """Map the pack in this process.
-
-        Raises:
-            UserError: if the split to be used has no clips, or Lightning would replace our distributed sampler.
-        """
-        trainer = self.trainer
-        world_size = trainer.world_size if trainer is not None else 1
-        if trainer is not None and world_size > 1 and trainer._accelerator_connector.use_distributed_sampler:
-            raise UserError(
-                "Expected trainer.use_distributed_sampler to be false with several processes, but got true. The "
-                "batches are already split between them."
-            )
-        if stage == "fit" and len(self._sequences("train")) < world_size:
-            raise UserError(
-                f"Expected at least {world_size} training clips for {world_size} processes, but got "
-                f"{len(self._sequences('train'))}. Use fewer devices."
-            )
+    def _open(self, folder: Path) -> Pack:
+        return open_pack(folder)
 
     def _sequences(self, split: str) -> MotionSequences:
         train = split == "train"
         return MotionSequences(self.pack, split, self.seed, self.mirror and train, self.patch - 1 if train else 0)
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Batches of similar length without end, split over processes, resumable at any batch.
+    def _collate(self) -> Collate:
+        return Collate(self.normaliser, self.patch)
 
-        With `trainer.max_steps` the whole run is one Lightning epoch, so that its progress bar shows the time left.
-        """
-        dataset = self._sequences("train")
-        trainer = self.trainer
-        rank, world_size = (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
+    def _batches(self, dataset: MotionSequences, rank: int, world_size: int) -> LengthBatches:
         lengths = [sequence.frames for sequence in dataset.sequences]
-        batches = LengthBatches(lengths, self.batch_size, self.seed, rank, world_size)
-        length = None
-        if trainer is not None and trainer.max_steps > 0:
-            length = trainer.max_steps * trainer.accumulate_grad_batches
-        return ResumableLoader(dataset, batches, length, **self._loading())
-
-    def val_dataloader(self) -> DataLoader[Any]:
-        """The validation split in a fixed order, sorted by length."""
-        return self._in_order("val")
-
-    def test_dataloader(self) -> DataLoader[Any]:
-        """The test split in a fixed order, sorted by length."""
-        return self._in_order("test")
-
-    def predict_dataloader(self) -> DataLoader[Any]:
-        """The test split: its captions and lengths are what `predict` generates motion for."""
-        return self._in_order("test")
-
-    def _in_order(self, split: str) -> DataLoader[Any]:
-        dataset = self._sequences(split)
-        if not len(dataset):
-            raise UserError(
-                f"Expected clips in '{self.data_dir}/splits/{split}.txt', but it is empty. "
-                "Prepare more data, or set trainer.limit_val_batches to 0 to train without validation."
-            )
-        order = sorted(range(len(dataset)), key=lambda index: dataset.sequences[index].frames)
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
-        # Sorted, then dealt out: every process gets the same mixture of lengths. The last round is filled up from the
-        # front, because processes must make the same number of steps.
-        missing = -len(order) % world_size
-        mine = (order + order[:missing])[rank::world_size]
-        return DataLoader(Subset(dataset, mine), batch_size=self.batch_size, **self._loading())
-
-    def _loading(self) -> dict[str, Any]:
-        return {
-            "num_workers": self.num_workers,
-            "collate_fn": Collate(self.normaliser, self.patch),
-            "pin_memory": torch.cuda.is_available(),
-            "persistent_workers": self.num_workers > 0,
-        }
+        return LengthBatches(lengths, self.batch_size, self.seed, rank, world_size)

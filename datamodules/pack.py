@@ -11,8 +11,6 @@ A pack is a folder named by the hash of all that went into it; it is complete or
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -27,6 +25,7 @@ from carescene.clips import Clip, load_clip
 from carescene.clips.mirror_text import mirror_text
 from carescene.errors import UserError
 from carescene.humans.mirror import mirror_motion
+from datamodules.pack_files import Caption, as_npy, build_folder, save_array, write_text
 from diffusion.canonical import canonicalise
 from diffusion.normaliser import Normaliser
 from diffusion.representation import FEATURES, encode_motion
@@ -36,7 +35,7 @@ SPLITS: Final = ("train", "val", "test")
 MODEL_FPS: Final = 20
 
 # Part of the key: raise it when the meaning of the arrays changes.
-_PACK_VERSION: Final = 1
+_PACK_VERSION: Final = 2
 # Means and spreads of 200,000 frames (three hours) are exact enough and fit in memory however large the data set is.
 _STATISTICS_FRAMES: Final = 200_000
 
@@ -51,15 +50,6 @@ class Sequence:
     start: int
     frames: int
     captions: list[int]
-
-
-@dataclass(frozen=True)
-class Caption:
-    """One text and the rows of its token features."""
-
-    text: str
-    start: int
-    tokens: int
 
 
 @dataclass(frozen=True)
@@ -154,25 +144,7 @@ def pack_clips(data_dir: Path, pack_dir: Path, encoder_name: str = "minilm", mir
     encoder = load_text_encoder(encoder_name)
     facts = {"version": _PACK_VERSION, "data": data_hash, "text_encoder": encoder.model_id, "mirror": mirror}
     folder = pack_dir / hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-    if (folder / "pack.json").is_file():
-        return folder
-    building = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    try:
-        building.mkdir(parents=True, exist_ok=True)
-        _write_pack(building, data_dir, encoder, mirror, facts)
-        try:
-            building.rename(folder)
-        except OSError:
-            if not (folder / "pack.json").is_file():  # otherwise another process was faster, with the same content
-                raise
-    except OSError as error:
-        raise UserError(
-            f"Expected to be able to write packed data to '{pack_dir}', but got: {error.strerror}. "
-            "Choose another folder with data.pack_dir."
-        ) from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    return folder
+    return build_folder(folder, lambda building: _write_pack(building, data_dir, encoder, mirror, facts))
 
 
 def open_pack(folder: Path) -> Pack:
@@ -205,10 +177,10 @@ def _write_pack(folder: Path, data_dir: Path, encoder: TextEncoder, mirror: bool
                 sequences.append(Sequence(clip.id, split, mirrored, start, len(features), captions))
     _require_training(sequences, data_dir)
     total = sequences[-1].start + sequences[-1].frames
-    _as_npy(folder / "motion.raw", folder / "motion.npy", np.float32, (total, FEATURES))
-    _save(folder / "label.npy", np.concatenate(labels).astype(np.int8))
-    _save(folder / "stats.npy", _statistics(np.load(folder / "motion.npy", mmap_mode="r"), sequences))
-    captions = _write_text(folder, list(caption_ids), encoder)
+    as_npy(folder / "motion.raw", folder / "motion.npy", np.float32, (total, FEATURES))
+    save_array(folder / "label.npy", np.concatenate(labels).astype(np.int8))
+    save_array(folder / "stats.npy", _statistics(np.load(folder / "motion.npy", mmap_mode="r"), sequences))
+    captions = write_text(folder, list(caption_ids), encoder)
     header = {
         "facts": facts,
         "sequences": [asdict(sequence) for sequence in sequences],
@@ -257,30 +229,3 @@ def _statistics(motion: np.ndarray, sequences: list[Sequence]) -> np.ndarray:
     step = -(-rows // _STATISTICS_FRAMES)
     normaliser = Normaliser.fit(torch.from_numpy(np.array(motion[:rows:step])))
     return torch.stack((normaliser.mean, normaliser.std)).numpy()
-
-
-def _write_text(folder: Path, texts: list[str], encoder: TextEncoder) -> list[Caption]:
-    captions: list[Caption] = []
-    start = 0
-    with (folder / "text.raw").open("wb") as file:
-        for text in tqdm(texts, desc="reading captions", unit="caption", disable=None):
-            features = encoder.encode_one(text).half().numpy()
-            file.write(features.tobytes())
-            captions.append(Caption(text, start, len(features)))
-            start += len(features)
-    _as_npy(folder / "text.raw", folder / "text.npy", np.float16, (start, encoder.width))
-    return captions
-
-
-def _as_npy(raw: Path, path: Path, dtype: type, shape: tuple[int, ...]) -> None:
-    """Put npy's header before a stream of numbers whose count was not known in advance."""
-    with path.open("wb") as out, raw.open("rb") as stream:
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_2_0(out, header)
-        shutil.copyfileobj(stream, out, 1 << 24)
-    raw.unlink()
-
-
-def _save(path: Path, array: np.ndarray) -> None:
-    with path.open("wb") as file:
-        np.save(file, array, allow_pickle=False)

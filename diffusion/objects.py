@@ -16,7 +16,7 @@ from torch import Tensor
 
 from carescene.errors import UserError
 from carescene.scenes import Scene, SceneObject, bed_surface, seat_surface
-from carescene.scenes.footprint import footprint, inside_polygon, rectangle_distance
+from carescene.scenes.footprint import inside_polygon
 from diffusion.world import CENTER, KIND, OBJECT_FEATURES, OBJECT_KINDS, PRESENT, SIZE, SUPPORT, YAW
 
 ROOM: Final = OBJECT_KINDS.index("room")
@@ -77,20 +77,23 @@ def encode_scene(
         )
     points = np.asarray([origin] if paths is None or not len(paths) else paths, dtype=float)
     room, corners = _rectangle(scene)
-    things = [room, *corners, *_by_nearness(scene, points)]
+    vectors = [_vector(thing) for thing in (room, *corners)] + _by_nearness(scene, points)
     out = torch.zeros(slots, OBJECT_FEATURES)
     out[:, PRESENT] = -1.0
-    for row, thing in zip(out, things[:slots], strict=False):
-        row.copy_(_vector(thing))
+    for row, vector in zip(out, vectors[:slots], strict=False):
+        row.copy_(vector)
     return move_objects(out, torch.tensor(float(angle)), torch.as_tensor(np.asarray(origin, dtype=np.float32)))
 
 
-def nearness(scene: Scene, paths: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "object"]:
-    """Distance on the floor in metres of each thing of a room from the nearest of some points, 0 inside it."""
-    if not scene.objects:
-        return np.zeros(0)
-    distances = [rectangle_distance(paths, footprint(thing)).min() for thing in scene.objects]
-    return np.maximum(np.array(distances), 0.0)
+def object_distance(
+    objects: Float[np.ndarray, "object 28"], points: Float[np.ndarray, "point 2"]
+) -> Float[np.ndarray, "object"]:
+    """Distance on the floor in metres of each thing's box from the nearest of some points, 0 where one is over it."""
+    cos, sin = objects[:, YAW.start, None], objects[:, YAW.start + 1, None]
+    x, y = (points[:, axis] - objects[:, CENTER.start + axis, None] for axis in (0, 1))
+    across = np.maximum(np.abs(cos * x + sin * y) - objects[:, SIZE.start, None] / 2, 0.0)
+    along = np.maximum(np.abs(cos * y - sin * x) - objects[:, SIZE.start + 1, None] / 2, 0.0)
+    return np.hypot(across, along).min(axis=1)
 
 
 def move_objects(
@@ -140,14 +143,17 @@ def _upright_rooms(objects: Tensor) -> Tensor:
     return out
 
 
-def _by_nearness(scene: Scene, points: np.ndarray) -> list[SceneObject]:
-    distance = nearness(scene, points)
-    low = [thing.center[2] - thing.size[2] / 2 for thing in scene.objects]
-    rank = [_FIRST.index(thing.kind) if thing.kind in _FIRST else len(_FIRST) for thing in scene.objects]
+def _by_nearness(scene: Scene, points: np.ndarray) -> list[Tensor]:
+    vectors = [_vector(thing) for thing in scene.objects]
+    if not vectors:
+        return []
+    distance = object_distance(torch.stack(vectors).numpy().astype(float), points)
+    low = np.array([thing.center[2] - thing.size[2] / 2 for thing in scene.objects])
     # Windows, screens and dispensers are in nobody's way; a curtain's box starts low enough to count.
-    late = distance + _OVERHEAD_PENALTY_M * (np.array(low) > _OVERHEAD_M)
-    order = sorted(range(len(scene.objects)), key=lambda at: (rank[at], float(late[at])))
-    return [scene.objects[at] for at in order]
+    late = distance + _OVERHEAD_PENALTY_M * (low > _OVERHEAD_M)
+    rank = [_FIRST.index(thing.kind) if thing.kind in _FIRST else len(_FIRST) for thing in scene.objects]
+    order = sorted(range(len(vectors)), key=lambda at: (rank[at], float(late[at])))
+    return [vectors[at] for at in order]
 
 
 def _vector(thing: SceneObject) -> Tensor:

@@ -83,7 +83,7 @@ def test_an_interrupted_pack_is_made_anew(prepared_folder: Path, monkeypatch: py
 
     packs = prepared_folder / "packs"
     with monkeypatch.context() as patch:
-        patch.setattr("datamodules.pack._write_text", stop)
+        patch.setattr("datamodules.pack.write_text", stop)
         with pytest.raises(KeyboardInterrupt):
             pack_clips(prepared_folder, packs)
     assert list(packs.iterdir()) == []
