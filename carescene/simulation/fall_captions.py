@@ -160,6 +160,7 @@ def _said(phrase: str, story: Story, rng: random.Random) -> str:
 
 def _filled(phrase: str, story: Story, rng: random.Random) -> str:
     text = phrase.replace("{way}", _way(story, rng)).replace("{side}", story.side or "")
+    text = text.replace("{off}", "out of" if _seat(story) == "wheelchair" else "off")
     text = text.replace("{seat}", _seat(story)).replace("{object}", story.furniture or "table")
     sex = _sex(story)
     his = {"male": "his", "female": "her", "any": "their"}[sex]

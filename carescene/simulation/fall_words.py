@@ -51,15 +51,17 @@ WRONG: Final[dict[str, tuple[str, ...]]] = {
         "[miss] the {seat}", "[miss] the seat", "[sit] down beside the {seat}", "[find] no seat behind {himself}",
     ),
     "slide": (
-        "[slide] forward", "[slip] forward on the seat", "[slide] off the edge of the {seat}", "[slide] out of the {seat}",
+        "[slide] forward", "[slip] forward on the seat", "[slide] off the edge of the {seat}",
+        "[slide] {off} the {seat}",
     ),
     "roll": (
-        "[roll] over the edge of the bed", "[roll] out of bed", "[turn] over too far", "[roll] off the {side} side of the bed",
+        "[roll] over the edge of the bed", "[roll] out of bed", "[turn] over too far",
+        "[roll] off the {side} side of the bed",
     ),
 }  # fmt: skip
 
 DOWN: Final[dict[str, tuple[str, ...]]] = {
-    "forward": ("[fall] forward", "[fall] forwards", "[pitch] forward to the floor", "[fall] on {his} front"),
+    "forward": ("[fall] forward", "[fall] forwards", "[pitch] forward to the floor"),
     "backward": ("[fall] backward", "[fall] backwards", "[fall] over backwards", "[tumble] backwards"),
     "left": ("[fall] to the left", "[fall] to {his} left", "[fall] sideways to the left", "[tumble] to the left"),
     "right": ("[fall] to the right", "[fall] to {his} right", "[fall] sideways to the right", "[tumble] to the right"),

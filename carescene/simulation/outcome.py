@@ -1,4 +1,4 @@
-"""What really happened in a simulated situation: times, direction and what hit the ground, read from motion and forces."""
+"""What really happened in a simulated situation: times, direction, what hit the ground, from motion and forces."""
 
 from dataclasses import dataclass
 from typing import Final

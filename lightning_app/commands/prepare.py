@@ -1,31 +1,71 @@
-"""Import foreign recordings as clips: `lightning prepare mocap --source DIR --out DIR`."""
+"""Prepare data: import recordings (`lightning prepare mocap`) or simulate falls (`lightning prepare simulated`)."""
 
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
 from carescene.clips.prepare import DATASETS, prepare_mocap
+from carescene.errors import UserError
+
+# Where `prepare mocap` usually writes, and simulated people look for what they imitate.
+_MOCAP = "data/prepared/mocap"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options of `lightning prepare`."""
-    parser.add_argument("kind", choices=["mocap"], help="what is imported: motion capture")
     parser.add_argument(
-        "--source", type=str, required=True, help="folder with BVH, DeepMimic, SAMP/CIRCLE, AMASS files or zips of them"
+        "kind", choices=["mocap", "simulated"], help="mocap: import motion capture; simulated: simulate falls"
+    )
+    parser.add_argument(
+        "--source",
+        type=str,
+        default=None,
+        help="mocap: folder with BVH, DeepMimic, SAMP/CIRCLE, AMASS files or zips of them; "
+        f"simulated: prepared motion capture (default {_MOCAP})",
     )
     parser.add_argument(
         "--out", type=str, required=True, help="folder for clips, splits and report; continued if it exists"
     )
     parser.add_argument("--workers", type=int, default=None, help="processes (default: one per core)")
     parser.add_argument(
-        "--datasets", type=str, nargs="+", default=list(DATASETS), help=f"which of {', '.join(DATASETS)} to import"
+        "--datasets", type=str, nargs="+", default=list(DATASETS), help=f"mocap: which of {', '.join(DATASETS)}"
     )
+    parser.add_argument("--count", type=int, default=1000, help="simulated: clips, those already there included")
+    parser.add_argument("--seed", type=int, default=1, help="simulated: another seed gives other clips")
+    parser.add_argument("--causes", type=str, nargs="+", default=None, help="simulated: only these causes")
 
 
 def run(args: Namespace) -> str:
-    """Import and say in one line what was written where."""
+    """Prepare and say in one line what was written where."""
+    return {"mocap": _mocap, "simulated": _simulated}[args.kind](args)
+
+
+def _mocap(args: Namespace) -> str:
+    if args.source is None:
+        raise UserError("Expected --source, but got none. Name the folder of recordings.")
     out = Path(args.out)
     done = prepare_mocap(Path(args.source), out, args.datasets, args.workers)
-    splits = ", ".join(f"{count} {split}" for split, count in done.splits.items())
     left_out = f"; {len(done.rejects)} left out, see {out / 'report.md'}" if done.rejects else ""
-    return f"{done.clips} clips ({splits}; {done.minutes:.1f} min) in {out}{left_out}"
+    return f"{done.clips} clips ({_counts(done.splits)}; {done.minutes:.1f} min) in {out}{left_out}"
+
+
+def _simulated(args: Namespace) -> str:
+    # Physics is imported by those alone who simulate.
+    from carescene.simulation.produce import produce_falls
+    from carescene.simulation.situations import FAMILIES
+
+    out = Path(args.out)
+    done = produce_falls(
+        Path(args.source or _MOCAP),
+        out,
+        count=args.count,
+        seed=args.seed,
+        families=tuple(FAMILIES) if args.causes is None else args.causes,
+        workers=args.workers,
+    )
+    clips = f"{sum(done.splits.values())} clips ({_counts(done.splits)}) in {out}"
+    return f"{clips}; {done.refused_share:.0%} of the attempts were refused, see {out / 'report.md'}"
+
+
+def _counts(splits: dict[str, int]) -> str:
+    return ", ".join(f"{count} {split}" for split, count in splits.items())

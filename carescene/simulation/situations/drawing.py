@@ -115,6 +115,7 @@ def falling(
         Protect(end - 0.5 * loss_s, reaction.arms, reaction.head, reaction.arms, reaction.legs, reaction.step),
         Settle(
             end,
+            surface="floor",
             delay_s=float(rng.uniform(0.15, 0.45)),
             duration_s=float(rng.uniform(0.5, 1.2)),
             share=float(rng.uniform(0.03, 0.10)),

@@ -46,6 +46,7 @@ def draw_fall_out_of_bed(rng: np.random.Generator, library: ReferenceLibrary) ->
         Protect(end - 0.3 * loss, who.reaction.arms, who.reaction.head, 0.0, 0.0, 0.0),
         Settle(
             end,
+            surface="floor",
             delay_s=float(rng.uniform(0.2, 0.5)),
             duration_s=float(rng.uniform(0.5, 1.2)),
             share=float(rng.uniform(0.03, 0.10)),

@@ -88,6 +88,7 @@ def _slide(rng: np.random.Generator, library: ReferenceLibrary, event: str, seat
         Protect(end - 0.2 * loss, who.reaction.arms, who.reaction.head, 0.3 * who.reaction.arms, 0.0, 0.0),
         Settle(
             end,
+            surface="floor",
             delay_s=float(rng.uniform(0.2, 0.5)),
             duration_s=float(rng.uniform(0.6, 1.4)),
             share=float(rng.uniform(0.04, 0.12)),

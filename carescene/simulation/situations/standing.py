@@ -142,7 +142,7 @@ def draw_collapse(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
         Stiffness(onset, 0.6 * loss, 0.05, ("neck",)),
         Stiffness(onset, loss, float(rng.uniform(0.03, 0.08)), ("legs", "trunk", "arms")),
         Assistance(onset + 0.3 * loss, 0.7 * loss, 0.0),
-        Settle(onset + loss, delay_s=0.1, duration_s=0.5, share=float(rng.uniform(0.02, 0.05))),
+        Settle(onset + loss, surface="floor", delay_s=0.1, duration_s=0.5, share=float(rng.uniform(0.02, 0.05))),
     ]
     return Plan(
         **who.common,
