@@ -59,7 +59,7 @@ def plant_feet(
         too_deep = depths[:, side] - correction[:, 2] - _ROUNDING_M
         # A hinge with a rounded corner, so that the lift has no kink in time.
         correction[:, 2] += np.minimum(0.5 * (too_deep + np.hypot(too_deep, 1.5 * _ROUNDING_M)), _HIGHEST_LIFT_M)
-        _move_ankle(world, joints, name, ankle + correction)
+        move_ankle(world, joints, name, ankle + correction)
     return world
 
 
@@ -118,7 +118,7 @@ def _correction(miss: Float[np.ndarray, "frame 3"], stance: Bool[np.ndarray, "fr
     return correction
 
 
-def _move_ankle(
+def move_ankle(
     world: Float[np.ndarray, "frame 24 3 3"],
     joints: Float[np.ndarray, "frame 24 3"],
     name: str,
