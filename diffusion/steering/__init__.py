@@ -23,6 +23,7 @@ from diffusion.steering.energies import (
     StayClear,
     StayInside,
 )
+from diffusion.steering.finishing import FinishConfig, Finished, finish
 from diffusion.steering.projection import Metric, Problem
 from diffusion.steering.rows import ClipConstraints, compile_constraints
 from diffusion.steering.steering import Steering, SteeringConfig
@@ -33,6 +34,8 @@ __all__ = [
     "Constraint",
     "Energy",
     "EventSpan",
+    "FinishConfig",
+    "Finished",
     "HeightRange",
     "JointMeeting",
     "JointTarget",
@@ -55,4 +58,5 @@ __all__ = [
     "bodies_of_features",
     "body_balls",
     "compile_constraints",
+    "finish",
 ]

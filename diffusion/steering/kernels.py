@@ -10,8 +10,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from carescene.errors import UserError
-
 # White part of every kernel relative to its variance: keeps dense constraints well conditioned; far below what is seen.
 _WHITE = 1e-5
 
@@ -57,12 +55,9 @@ def condition(
     """Covariance once some frames are known, and the weights by which what is known there reaches every frame.
 
     The rules of conditioning a Gaussian: K - K_F K_FF^-1 K_F^T and K_F K_FF^-1 (Rasmussen & Williams 2006, eq. 2.19).
-
-    Raises:
-        UserError: if nothing is left to the model.
     """
-    if bool(fixed.all()):
-        raise UserError("Expected at least one free frame, but got a clip whose every frame is fixed. Free some.")
+    if not bool(fixed.any()):
+        return kernel, kernel[..., :0]
     across, inside = kernel[..., fixed], kernel[..., fixed, :][..., fixed]
     reach = torch.cholesky_solve(across.transpose(-1, -2), torch.linalg.cholesky(inside)).transpose(-1, -2)
     free = kernel - reach @ across.transpose(-1, -2)

@@ -13,7 +13,7 @@ body apart; ProjFlow (Kim et al. 2026, CVPR) measured an FID of 1.152 with it an
 The ridge reaches what the linearised body cannot. Whole poses are met first; what follows is conditioned on them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,7 +28,7 @@ from diffusion.steering.rows import ClipConstraints
 from diffusion.steering.tangent import MOVES, Posture, pull, push
 
 # Groups of movements with a covariance over time of their own: path, height, turns.
-PATH, HEIGHT, TURN = range(3)
+PATH, HEIGHT, TURN = GROUPS = range(3)
 MOVE_GROUP: Final = torch.tensor([PATH, PATH, HEIGHT] + [TURN] * (MOVES - 3))
 _FEATURE_GROUP: Final = torch.tensor([PATH, PATH, HEIGHT] + [TURN] * (MOTION_FEATURES - 3))
 
@@ -107,7 +107,6 @@ class Problem:
         self._pad_keys(device)
 
     def _kernels(self, device: torch.device | str) -> None:
-        m = self.metric
         stacks: dict[tuple[float, frozenset[int]], tuple[Tensor, Tensor]] = {}
         rows: list[list[Tensor]] = []
         self._reach: list[list[tuple[Tensor, Tensor]]] = []
@@ -120,12 +119,7 @@ class Problem:
                     known |= set(torch.nonzero(self._fixed[index, person]).flatten().tolist())
                 key = (clip.fps, frozenset(known))
                 if key not in stacks:
-                    path = path_kernel(self.frames, clip.fps, length_s=m.path_s, speed=m.path_speed, start=m.path_start)
-                    pose = pose_kernel(self.frames, clip.fps, length_s=m.pose_s)
-                    whole = torch.stack((path, pose, pose))
-                    fixed = torch.zeros(self.frames, dtype=torch.bool)
-                    fixed[list(known)] = True
-                    stacks[key] = condition(whole, fixed) if known else (whole, whole.new_zeros(3, self.frames, 0))
+                    stacks[key] = time_kernels(self.metric, self.frames, clip.fps, known)
                 free, reach = stacks[key]
                 rows[-1].append(free)
                 self._reach[-1].append((torch.tensor(sorted(known), dtype=torch.long, device=device), reach.to(device)))
@@ -211,7 +205,7 @@ class Problem:
                 wanted = motion[index, person, frames].clone()
                 wanted[torch.searchsorted(frames, at)] = self.key_features[index][own]
                 change = wanted - motion[index, person, frames]
-                for number in (PATH, HEIGHT, TURN):
+                for number in GROUPS:
                     part = group == number
                     motion[index, person][:, part] += reach[number] @ change[:, part]
                 motion[index, person, frames] = wanted
@@ -235,7 +229,7 @@ class Problem:
         first, second = self.atom_frame[:, :, None], self.atom_frame[:, None, :]
         person, at = self.atom_person[:, :, None], batch[:, :, None]
         gram = torch.zeros(same.shape, dtype=torch.float64, device=device)
-        for number in (PATH, HEIGHT, TURN):
+        for number in GROUPS:
             part = group == number
             time = self.kernel[at, person, number, first, second]
             gram += time * ((move[..., part] * variance[part]) @ move[..., part].transpose(-1, -2))
@@ -249,7 +243,7 @@ class Problem:
         moves = _spread(pressure * move * variance, slot, shape).unflatten(1, (self.persons, self.frames))
         extra = _spread(pressure * self.atom_coef * ridge, slot, shape).unflatten(1, (self.persons, self.frames))
         smooth = torch.empty_like(moves)
-        for number in (PATH, HEIGHT, TURN):
+        for number in GROUPS:
             part = group == number
             smooth[..., part] = self.kernel[:, :, number] @ moves[..., part]
         return push(smooth, posture) + self.kernel[:, :, TURN] @ extra
@@ -262,6 +256,18 @@ class Problem:
         index = self.atom_row[:, None, :].expand(-1, rows, -1)
         whole = gram.new_zeros(len(gram), rows, rows).scatter_add(2, index, half)
         return whole + torch.diag_embed((~self.used).to(whole))
+
+
+def time_kernels(
+    metric: Metric, frames: int, fps: float, known: Collection[int]
+) -> tuple[Float[Tensor, "3 {frames} {frames}"], Float[Tensor, "3 {frames} known"]]:
+    """Covariance over time of each group of movements once some frames are known, and how far what is known reaches."""
+    path = path_kernel(frames, fps, length_s=metric.path_s, speed=metric.path_speed, start=metric.path_start)
+    pose = pose_kernel(frames, fps, length_s=metric.pose_s)
+    whole = torch.stack((path, pose, pose))
+    fixed = torch.zeros(frames, dtype=torch.bool)
+    fixed[sorted(known)] = True
+    return condition(whole, fixed)
 
 
 def _spread(

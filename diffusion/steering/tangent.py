@@ -60,9 +60,15 @@ def push_joints(move: Float[Tensor, "*batch 69"], posture: Posture) -> Float[Ten
     return torch.stack(speed, dim=-2)
 
 
-def pull_joints(force: Float[Tensor, "*batch 22 3"], posture: Posture) -> Float[Tensor, "*batch 69"]:
-    """The transpose of `push_joints`: forces on joints as force on the pelvis and torques of all joints."""
-    forces, torques = list(force.unbind(-2)), [torch.zeros_like(force[..., 0, :])] * MODEL_JOINTS
+def pull_joints(
+    force: Float[Tensor, "*batch 22 3"], posture: Posture, torque: Float[Tensor, "*batch 22 3"] | None = None
+) -> Float[Tensor, "*batch 69"]:
+    """The transpose of `push_joints`: forces on joints as force on the pelvis and torques of all joints.
+
+    `torque` acts on the bones that turn with each joint, as forces on points away from the joints do.
+    """
+    forces = list(force.unbind(-2))
+    torques = [torch.zeros_like(forces[0])] * MODEL_JOINTS if torque is None else list(torque.unbind(-2))
     for joint, parent in reversed(_CHAIN):
         bone = posture.joints[..., joint, :] - posture.joints[..., parent, :]
         torques[parent] = torques[parent] + torques[joint] + torch.linalg.cross(bone, forces[joint])

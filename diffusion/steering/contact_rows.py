@@ -1,0 +1,166 @@
+"""Where skin is inside things or other people, as wishes to move out: equations with a tolerance for `body_rows`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from carescene.evaluation.people_contact import BONE_ENDS, BONE_STARTS
+from carescene.humans.skeleton import JOINT, MODEL_JOINTS, NUM_JOINTS
+from carescene.humans.skin_points import SkinPoints
+from carescene.scenes.contact_measures import near_scene
+from carescene.scenes.geometry import SceneGeometry
+from carescene.scenes.scene import Scene
+from diffusion.steering.body_rows import BodyRows
+
+# One equation per part of the body and frame, at its deepest point: trunk, arms, legs.
+_ARMS: Final = tuple(
+    tuple(JOINT[f"{s}_{n}"] for n in ("shoulder", "elbow", "wrist", "hand")) for s in ("left", "right")
+)
+_LEGS: Final = tuple(tuple(JOINT[f"{s}_{n}"] for n in ("knee", "ankle", "foot")) for s in ("left", "right"))
+# Hands, which the model does not know, move with the wrists.
+_CARRIER: Final = [*range(MODEL_JOINTS), JOINT["left_wrist"], JOINT["right_wrist"]]
+# How exactly a depth is wanted away (metres): a part of the body that lies on something is pushed at many points.
+_TOLERANCE: Final = 0.004
+# More equations than this make the solution slower than a second; the deepest are met first.
+_MOST: Final = 500
+
+
+@dataclass(frozen=True)
+class Skin:
+    """Skin points of the people of a clip in the world, with the joints that carry them.
+
+    Attributes:
+        points: metres.
+        carrier: joint 0..21 that each point moves with.
+        group: part of the body of each point: 0 trunk and thighs, then arms and legs.
+    """
+
+    points: Float[Tensor, "person frame point 3"]
+    carrier: Int[Tensor, "point"]
+    group: Int[Tensor, "point"]
+
+    @classmethod
+    def of(
+        cls,
+        model: SkinPoints,
+        rotations: Float[Tensor, "person frame 24 3 3"],
+        trans: Float[Tensor, "person frame 3"],
+        betas: Float[Tensor, "person 10"],
+    ) -> "Skin":
+        """Posed points, in the precision of the skin model."""
+        kind = model.template.dtype
+        people = zip(rotations.to(kind), trans.to(kind), betas.to(kind), strict=True)
+        points = torch.stack([model.posed(turns, at, shape)[0] for turns, at, shape in people])
+        group = torch.zeros(NUM_JOINTS, dtype=torch.long)
+        for number, part in enumerate((*_ARMS, *_LEGS), start=1):
+            group[list(part)] = number
+        return cls(points, torch.tensor(_CARRIER)[model.part], group[model.part])
+
+
+def room_rows(
+    skin: Skin,
+    joints: Float[Tensor, "person frame 24 3"],
+    scene: Scene,
+    there: Bool[Tensor, "person frame"],
+    *,
+    allowed_m: float | int,
+) -> list[BodyRows]:
+    """Points of people that are more than `allowed_m` inside furniture, walls or the floor, each to be moved out."""
+    points = skin.points
+    near = near_scene(scene, points[there].reshape(-1, 3).numpy()) if bool(there.any()) else scene
+    geometry = SceneGeometry.of([near], dtype=points.dtype)
+    with torch.no_grad():
+        depth = -geometry.signed_distance(points.reshape(1, -1, 3))[0].reshape(points.shape[:3])
+    person, frame, point = _deepest(depth.masked_fill(~there[..., None], -torch.inf), skin.group, allowed_m)
+    if not len(person):
+        return []
+    with torch.enable_grad():
+        at = points[person, frame, point].requires_grad_()
+        (normal,) = torch.autograd.grad(geometry.signed_distance(at[None]).sum(), at)
+    wanted = depth[person, frame, point] - allowed_m
+    return [_rows(skin, joints, person, frame, point, normal, wanted)]
+
+
+def people_rows(
+    skin: Skin,
+    joints: Float[Tensor, "person frame 24 3"],
+    radii: Sequence[Float[Tensor, "bone"]],
+    there: Bool[Tensor, "person frame"],
+    *,
+    allowed_m: float | int,
+) -> list[BodyRows]:
+    """Points of people inside capsules around the bones of others, each to be moved half of the way out.
+
+    Args:
+        radii: of the capsules of each person, see `carescene.evaluation.people_contact`.
+    """
+    found = []
+    for mine in range(len(joints)):
+        for other in range(len(joints)):
+            # Out of reach of each other: two outstretched arms.
+            near = (joints[mine, :, 0] - joints[other, :, 0]).norm(dim=-1) < 2.2
+            frames = torch.nonzero(there[mine] & there[other] & near)[:, 0]
+            if mine == other or not len(frames):
+                continue
+            points = skin.points[mine, frames]
+            distance, normal = _capsules(points, joints[other, frames].to(points), radii[other].to(points))
+            own, frame, point = _deepest(-distance[None], skin.group, allowed_m)
+            if len(own):
+                # The other half is asked of the other person, whose skin is in this one's capsules.
+                wanted = (-distance[frame, point] - allowed_m) / 2
+                person = torch.full_like(own, mine)
+                found.append(_rows(skin, joints, person, frames[frame], point, normal[frame, point], wanted))
+    return found
+
+
+def _capsules(
+    points: Float[Tensor, "frame point 3"],
+    joints: Float[Tensor, "frame 24 3"],
+    radii: Float[Tensor, "bone"],
+) -> tuple[Float[Tensor, "frame point"], Float[Tensor, "frame point 3"]]:
+    """Signed distance to the nearest capsule and the direction away from its bone."""
+    start, end = joints[:, None, BONE_STARTS], joints[:, None, BONE_ENDS]
+    edge = end - start
+    part = ((points[:, :, None] - start) * edge).sum(-1) / (edge**2).sum(-1).clamp(min=1e-9)
+    away = points[:, :, None] - start - part.clamp(0, 1)[..., None] * edge
+    length = away.norm(dim=-1)
+    distance, bone = (length - radii).min(dim=-1)
+    chosen = away.gather(2, bone[..., None, None].expand(-1, -1, 1, 3))[:, :, 0]
+    return distance, chosen / chosen.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+
+
+def _deepest(
+    depth: Float[Tensor, "person frame point"], group: Int[Tensor, "point"], allowed_m: float | int
+) -> tuple[Int[Tensor, "found"], Int[Tensor, "found"], Int[Tensor, "found"]]:
+    """Person, frame and point of the deepest point of each part of the body in each frame, where too deep."""
+    picked = []
+    for number in range(1 + len(_ARMS) + len(_LEGS)):
+        members = torch.nonzero(group == number)[:, 0]
+        worst, which = depth[..., members].max(dim=-1)
+        person, frame = torch.nonzero(worst > allowed_m, as_tuple=True)
+        picked.append(torch.stack((person, frame, members[which[person, frame]]), dim=1))
+    all_of_them = torch.cat(picked)
+    if len(all_of_them) > _MOST:
+        person, frame, point = all_of_them.unbind(1)
+        all_of_them = all_of_them[depth[person, frame, point].argsort(descending=True)[:_MOST]]
+    person, frame, point = all_of_them.unbind(1)
+    return person, frame, point
+
+
+def _rows(
+    skin: Skin,
+    joints: Float[Tensor, "person frame 24 3"],
+    person: Int[Tensor, "found"],
+    frame: Int[Tensor, "found"],
+    point: Int[Tensor, "found"],
+    normal: Float[Tensor, "found 3"],
+    wanted: Float[Tensor, "found"],
+) -> BodyRows:
+    joint = skin.carrier[point]
+    lever = skin.points[person, frame, point].double() - joints[person, frame, joint]
+    tolerance = torch.full((len(person),), _TOLERANCE, dtype=torch.float64)
+    return BodyRows(torch.arange(len(person)), person, frame, joint, lever, normal.double(), wanted.double(), tolerance)
