@@ -13,6 +13,7 @@ from carescene.simulation.events import (
     Settle,
     Stiffness,
 )
+from carescene.simulation.filter import FilterLimits, rejection
 from carescene.simulation.humanoid import Humanoid, PersonBody, build_humanoid
 from carescene.simulation.motion import ReferenceMotion, SimulatedMotion
 from carescene.simulation.segments import GROUPS, reaction_delay, strength_factor
@@ -20,11 +21,12 @@ from carescene.simulation.segments import GROUPS, reaction_delay, strength_facto
 __all__ = [
     "GROUPS",
     "Assistance",
+    "FilterLimits",
     "FootFriction",
     "HeldFoot",
     "Humanoid",
-    "Perturbation",
     "PersonBody",
+    "Perturbation",
     "PoseTarget",
     "Protect",
     "Push",
@@ -35,6 +37,7 @@ __all__ = [
     "Stiffness",
     "build_humanoid",
     "reaction_delay",
+    "rejection",
     "simulate",
     "strength_factor",
 ]

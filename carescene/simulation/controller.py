@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import mujoco
 import numpy as np
@@ -20,6 +20,7 @@ from carescene.simulation.segments import SIMULATED_JOINTS, joint_spec, joints_n
 TICK_S: Final = 0.01
 
 SERVOS: Final = 3 * (SIMULATED_JOINTS - 1)
+Servos: TypeAlias = Float[np.ndarray, "63"]
 
 # Seconds: damping over stiffness. Limbs of a person come out a little overdamped, which is what looks alive.
 _DAMPING: Final = 0.08
@@ -63,9 +64,7 @@ def servo_targets(humanoid: Humanoid, qpos: Float[np.ndarray, "frame nq"]) -> Fl
     return out
 
 
-def pose_targets(
-    humanoid: Humanoid, rotations: Float[np.ndarray, "joint 3"], joints: Sequence[int]
-) -> Float[np.ndarray, "63"]:
+def pose_targets(humanoid: Humanoid, rotations: Float[np.ndarray, "joint 3"], joints: Sequence[int]) -> Servos:
     """Servo targets for axis-angle rotations of some joints; those of all other joints are of the rest pose."""
     poses = np.zeros((1, NUM_JOINTS, 3))
     poses[0, list(joints)] = rotations
@@ -81,6 +80,12 @@ def servos_of(joints: Sequence[int]) -> np.ndarray:
 def rise(times: Float[np.ndarray, "tick"], start: float, duration: float) -> Float[np.ndarray, "tick"]:
     """0 before the start, 1 after the duration, a smooth step between (3 x^2 - 2 x^3)."""
     x = np.clip((times - start) / max(duration, 1e-9), 0.0, 1.0)
+    return x * x * (3 - 2 * x)
+
+
+def rise_at(time: float, start: float, duration: float) -> float:
+    """The same at one time."""
+    x = min(max((time - start) / max(duration, 1e-9), 0.0), 1.0)
     return x * x * (3 - 2 * x)
 
 
@@ -126,10 +131,10 @@ class Muscles:
         self.root_stiffness = weight * np.array([_ROOT_RATE**2] * 3 + [_ROOT_GYRATION * _ROOT_TURN_RATE**2] * 3)
         self.root_damping = weight * np.array([2 * _ROOT_RATE] * 3 + [2 * _ROOT_GYRATION * _ROOT_TURN_RATE] * 3)
         self._assistance = -1.0
-        self._share: Float[np.ndarray, "63"] | None = None
+        self._share: Servos | None = None
         self._damping = np.zeros(SERVOS)
 
-    def set_share(self, share: Float[np.ndarray, "63"], assistance: float) -> None:
+    def set_share(self, share: Servos, assistance: float) -> None:
         """Scale stiffness and strength; damping falls with the root, so that limp limbs do not swing for long.
 
         Somebody who is helped follows the reference whatever their own strength.
@@ -149,7 +154,7 @@ class Muscles:
         limit = self.strength * (np.sqrt(np.maximum(share, 1e-4)) + _ASSISTED_STRENGTH * assistance)
         self.model.actuator_forcerange[:, 0], self.model.actuator_forcerange[:, 1] = -limit, limit
 
-    def aim(self, data: mujoco.MjData, target: Float[np.ndarray, "63"], speed: Float[np.ndarray, "63"]) -> None:
+    def aim(self, data: mujoco.MjData, target: Servos, speed: Servos) -> None:
         """Point the servos at targets (radians) that move with a speed (radians per second)."""
         data.ctrl[:] = target + np.minimum(self._lead, 0.15) * speed
 

@@ -89,7 +89,7 @@ class _Run:
             for side in ("left", "right")
         }
         self.reference = reference
-        self.frames = max(1, int(round(seconds * FRAMES_PER_SECOND)))
+        self.frames = max(1, round(seconds * FRAMES_PER_SECOND))
         ticks = self.frames * _TICKS_PER_FRAME
         self.plan: Plan = make_plan(humanoid, reference, events, ticks)
         self.speed = np.gradient(self.plan.target, TICK_S, axis=0) if ticks > 1 else np.zeros_like(self.plan.target)
@@ -129,8 +129,7 @@ class _Run:
         target, share, speed = self.plan.target[tick], self.plan.share[tick], self.speed[tick]
         for protection in self.protections:
             if time >= protection.begins_s:
-                goal, weight = protection.react(self.model, self.data, time)
-                target = target + weight * (goal - target)
+                target, share, weight = protection.react(self.model, self.data, time, target, share)
                 speed = speed * (1 - weight)
         for rest in self.rests:
             target, share, speed = rest.apply(self.data, self.recorder, time, target, share, speed)

@@ -111,8 +111,8 @@ class Settle:
     """After the body has come down the muscles let go to `share` within the duration, and it comes to rest.
 
     Attributes:
-        delay_s: after the first contact of pelvis, trunk or head with the floor or furniture; counted from `not_before_s`
-            at the earliest. Somebody who lies still for over half a second counts as down, too.
+        delay_s: after the first contact of pelvis, trunk or head with the floor or furniture from `not_before_s` on.
+            Somebody who lies still for over half a second counts as down, too.
         surface: "floor" waits for the floor, as for somebody who rolls out of bed; "any" takes furniture as well.
         share: of stiffness left; limbs find their own place.
         movement: size of small movements while lying: 0 none, 1 a restless person.

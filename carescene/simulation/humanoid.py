@@ -42,7 +42,7 @@ _OWN_CONTACTS: Final[tuple[tuple[str, str], ...]] = (
 )
 
 # The body's flesh: settles within this time, and yields by some millimetres.
-_SKIN_SOLREF: Final = "0.02 1"
+_SKIN_SOLREF: Final = "0.014 1"
 _SKIN_SOLIMP: Final = "0.8 0.95 0.01"
 
 
@@ -82,7 +82,7 @@ class Humanoid:
         hinges: SMPL joints that are three hinges, and `hinge_qpos` the first of their angles in `qpos`.
         hinge_axes: index of the axes of the three hinges of each, outermost first.
         balls: SMPL joints that are balls (the shoulders); `ball_qpos` the first number of their quaternion.
-        ball_middle: rotations that the balls' zero stands for.
+        ball_middle: rotations that the balls' zero stands for; `ball_start` the quaternions of their rest pose.
         dof_joint: SMPL joint of each degree of freedom; the pelvis (0) has the first six.
         body_joint: SMPL joint of each MuJoCo body, -1 for the world; `joint_body` is the inverse.
         geom_joint: SMPL joint of each geom, -1 for floor and furniture.
@@ -100,6 +100,7 @@ class Humanoid:
     ball_qpos: Int[np.ndarray, "ball"]
     ball_dof: Int[np.ndarray, "ball"]
     ball_middle: Float[np.ndarray, "ball 3 3"]
+    ball_start: Float[np.ndarray, "ball 4"]
     dof_joint: Int[np.ndarray, "dof"]
     body_joint: Int[np.ndarray, "body"]
     joint_body: Int[np.ndarray, "22"]
@@ -305,6 +306,7 @@ def _index(
         ball_qpos=model.jnt_qposadr[[first[joint] for joint in balls]].astype(int),
         ball_dof=model.jnt_dofadr[[first[joint] for joint in balls]].astype(int),
         ball_middle=np.stack([_shoulder_middle(JOINT_NAMES[joint]) for joint in balls]),
+        ball_start=np.stack([quaternion(_shoulder_middle(JOINT_NAMES[joint]).T) for joint in balls]),
         dof_joint=body_joint[model.dof_bodyid],
         body_joint=body_joint,
         joint_body=np.array([model.body(JOINT_NAMES[joint]).id for joint in range(SIMULATED_JOINTS)]),

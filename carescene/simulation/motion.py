@@ -51,7 +51,7 @@ class SimulatedMotion:
         furniture_force: the same with furniture; `object_force` says with which piece.
         pelvis_velocity, head_velocity: of the joints.
         center_of_mass: of the whole body.
-        penetration: how deep the deepest contact with the floor or furniture goes, metres.
+        floor_depth, furniture_depth: how deep the deepest contact goes within the frame, metres.
         saturation: share of the servos that are at the limit of the person's strength.
         energy: kinetic and potential energy (from z = 0), joules.
         limit_violation: how far the worst joint is outside its range, radians.
@@ -67,10 +67,16 @@ class SimulatedMotion:
     pelvis_velocity: Float[np.ndarray, "frame 3"]
     head_velocity: Float[np.ndarray, "frame 3"]
     center_of_mass: Float[np.ndarray, "frame 3"]
-    penetration: Float[np.ndarray, "frame"]
+    floor_depth: Float[np.ndarray, "frame"]
+    furniture_depth: Float[np.ndarray, "frame"]
     saturation: Float[np.ndarray, "frame"]
     energy: Float[np.ndarray, "frame 2"]
     limit_violation: Float[np.ndarray, "frame"]
     object_ids: tuple[str, ...] = ()
     impact_s: float | None = None
     fps: float = FRAMES_PER_SECOND
+
+    @property
+    def penetration(self) -> Float[np.ndarray, "frame"]:
+        """How deep the deepest contact with anything goes within each frame, metres."""
+        return np.maximum(self.floor_depth, self.furniture_depth)

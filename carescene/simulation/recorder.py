@@ -1,5 +1,7 @@
 """Writes down a simulation frame by frame: coordinates, contacts, velocities, energy, effort."""
 
+import math
+
 import mujoco
 import numpy as np
 from jaxtyping import Float
@@ -24,16 +26,19 @@ class Recorder:
         self.pelvis_velocity = np.zeros((frames, 3))
         self.head_velocity = np.zeros((frames, 3))
         self.center = np.zeros((frames, 3))
-        self.penetration = np.zeros(frames)
+        self.floor_depth = np.zeros(frames)
+        self.furniture_depth = np.zeros(frames)
         self.saturation = np.zeros(frames)
         self.energy = np.zeros((frames, 2))
         self.violation = np.zeros(frames)
         self.count = 0
         self.trunk_touches_floor = False
         self.trunk_touches = False
-        self._limits = model.jnt_range
-        self._hinge = (model.jnt_type == mujoco.mjtJoint.mjJNT_HINGE) & (model.jnt_limited > 0)
-        self._ball = (model.jnt_type == mujoco.mjtJoint.mjJNT_BALL) & (model.jnt_limited > 0)
+        hinges = model.jnt_type == mujoco.mjtJoint.mjJNT_HINGE
+        self._hinge_qpos = model.jnt_qposadr[hinges]
+        self._low, self._high = model.jnt_range[hinges].T
+        self._ball_limits = model.jnt_range[model.jnt_type == mujoco.mjtJoint.mjJNT_BALL, 1].tolist()
+        self._trunk = list(TRUNK)
         self._spin = np.zeros(6)
 
     def frame(self, data: mujoco.MjData) -> None:
@@ -66,22 +71,23 @@ class Recorder:
         if not real.any():
             return
         depth = -data.contact.dist[real]
-        self.penetration[frame] = max(self.penetration[frame], float(depth.max()))
         force = data.efc_force[row[real]]
         joint = joints[real].max(1)
         world = np.where(joints[real, 0] < 0, geoms[real, 0], geoms[real, 1])
         thing = self.humanoid.geom_object[world]
         on_floor = thing < 0
+        self.floor_depth[frame] = max(self.floor_depth[frame], float(depth[on_floor].max(initial=0.0)))
         floor = np.bincount(joint[on_floor], force[on_floor], SIMULATED_JOINTS)
         np.maximum(self.floor[frame], floor, out=self.floor[frame])
-        self.trunk_touches_floor = bool(floor[list(TRUNK)].any())
+        self.trunk_touches_floor = bool(floor[self._trunk].any())
         self.trunk_touches = self.trunk_touches_floor
         if not on_floor.all():
+            self.furniture_depth[frame] = max(self.furniture_depth[frame], float(depth[~on_floor].max()))
             own = np.bincount(joint[~on_floor], force[~on_floor], SIMULATED_JOINTS)
             np.maximum(self.furniture[frame], own, out=self.furniture[frame])
             each = np.bincount(thing[~on_floor], force[~on_floor], self.objects.shape[1])
             np.maximum(self.objects[frame], each, out=self.objects[frame])
-            self.trunk_touches |= bool(own[list(TRUNK)].any())
+            self.trunk_touches |= bool(own[self._trunk].any())
 
     def motion(self, hands: Float[np.ndarray, "frame 2 3"], fps: float, impact_s: float | None) -> SimulatedMotion:
         """Everything that was written down; the hands take their pose from the reference's nearest frame."""
@@ -97,7 +103,8 @@ class Recorder:
             pelvis_velocity=self.pelvis_velocity,
             head_velocity=self.head_velocity,
             center_of_mass=self.center,
-            penetration=self.penetration,
+            floor_depth=self.floor_depth,
+            furniture_depth=self.furniture_depth,
             saturation=self.saturation,
             energy=self.energy,
             limit_violation=self.violation,
@@ -106,12 +113,9 @@ class Recorder:
         )
 
     def _outside(self, data: mujoco.MjData) -> float:
-        adr = self.model.jnt_qposadr[self._hinge]
-        low, high = self._limits[self._hinge].T
-        angle = data.qpos[adr]
-        worst = float(np.maximum(low - angle, angle - high).max())
-        for joint in np.flatnonzero(self._ball):
-            start = self.model.jnt_qposadr[joint]
-            turn = 2 * float(np.arccos(min(1.0, abs(float(data.qpos[start])))))
-            worst = max(worst, turn - float(self._limits[joint, 1]))
+        angle = data.qpos[self._hinge_qpos]
+        worst = max(float((self._low - angle).max()), float((angle - self._high).max()))
+        for start, limit in zip(self.humanoid.ball_qpos, self._ball_limits, strict=True):
+            turn = 2 * math.acos(min(1.0, abs(float(data.qpos[start]))))
+            worst = max(worst, turn - limit)
         return max(worst, 0.0)

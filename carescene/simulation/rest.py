@@ -1,4 +1,4 @@
-"""Coming to rest: once the body is down the muscles let go, limbs find their place, and now and then something moves."""
+"""Coming to rest: once the body is down the muscles let go, and limbs find their place."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Float
 
-from carescene.simulation.controller import TICK_S, rise, servo_targets, servos_of
+from carescene.simulation.controller import TICK_S, Servos, rise_at, servos_of
 from carescene.simulation.events import Settle
 from carescene.simulation.humanoid import Humanoid
 from carescene.simulation.recorder import Recorder
@@ -33,19 +33,19 @@ class Rest:
         self.impact_s: float | None = None
         self._random = random
         self._still = 0.0
-        self._hold: Float[np.ndarray, "63"] | None = None
+        self._hold: Servos | None = None
         self._next = 0.0
-        self._move: tuple[float, float, np.ndarray, Float[np.ndarray, "n"]] | None = None
+        self._move: tuple[float, float, np.ndarray, np.ndarray] | None = None
 
     def apply(
         self,
         data: mujoco.MjData,
         recorder: Recorder,
         time: float,
-        target: Float[np.ndarray, "63"],
-        share: Float[np.ndarray, "63"],
-        speed: Float[np.ndarray, "63"],
-    ) -> tuple[Float[np.ndarray, "63"], Float[np.ndarray, "63"], Float[np.ndarray, "63"]]:
+        target: Servos,
+        share: Servos,
+        speed: Servos,
+    ) -> tuple[Servos, Servos, Servos]:
         """Targets, shares and speeds of the servos once the body has come down; unchanged before."""
         if time < self.event.not_before_s:
             return target, share, speed
@@ -53,12 +53,12 @@ class Rest:
             if not self._is_down(data, recorder):
                 return target, share, speed
             self.impact_s = time
-        weight = float(rise(np.array([time]), self.impact_s + self.event.delay_s, self.event.duration_s)[0])
+        weight = rise_at(time, self.impact_s + self.event.delay_s, self.event.duration_s)
         if weight == 0.0:
             return target, share, speed
-        now = servo_targets(self.humanoid, data.qpos[None])[0]
+        now = data.actuator_length
         if self._hold is None:
-            self._hold = now
+            self._hold = now.copy()
             self._next = time + self.event.duration_s
         self._hold = self._hold + (now - self._hold) * (TICK_S / _CREEP_S)
         goal = target + weight * (self._hold - target)
@@ -69,13 +69,11 @@ class Rest:
 
     def _is_down(self, data: mujoco.MjData, recorder: Recorder) -> bool:
         touches = recorder.trunk_touches_floor if self.event.surface == "floor" else recorder.trunk_touches
-        slow = float(np.linalg.norm(data.qvel[:3])) < _STILL_SPEED
+        slow = float(data.qvel[:3] @ data.qvel[:3]) < _STILL_SPEED**2
         self._still = self._still + TICK_S if slow else 0.0
         return touches or self._still > _STILL_S
 
-    def _stir(
-        self, time: float, goal: Float[np.ndarray, "63"], share: Float[np.ndarray, "63"]
-    ) -> tuple[Float[np.ndarray, "63"], Float[np.ndarray, "63"]]:
+    def _stir(self, time: float, goal: Servos, share: Servos) -> tuple[Servos, Servos]:
         """A limb or the head moves a little and comes back, at random times."""
         if self._move is None and time >= self._next:
             servos = servos_of(joints_named(_MOVERS[int(self._random.integers(len(_MOVERS)))]))
