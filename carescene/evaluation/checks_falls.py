@@ -12,13 +12,17 @@ from carescene.evaluation.onset import Fall, find_fall
 from carescene.evaluation.seen import Finding, Seen, held, in_order, limb_speed, path_length, share, yes_if
 
 # Peak downward speeds of the pelvis, m/s. Real falls of older people from standing reach 2.1 to 2.9 m/s at the pelvis
-# (Choi et al. 2015), sitting down 0.5, and a slide from a seat may be slow.
-_FALL_SPEED: Final = 0.9
-_SLIDE_SPEED: Final = 0.25
+# (Choi et al. 2015), less where the drop is short; recorded people sit down at 0.6 at most, smoothed over 0.1 s; a
+# slide from a seat may be slow.
+_FALL_SPEED: Final = 0.7
+_SLIDE_SPEED: Final = 0.12
 _BEFORE_S: Final = 0.6
 _DISTURBED: Final = -0.12  # metres of the extrapolated centre of mass beyond the feet
 _TRUNK_JOLT: Final = 60.0  # degrees per second
-_FALLEN_STILL: Final = 0.08  # m/s, mean over joints
+# Means over joints, m/s. They overlap: somebody who "moves" may only raise a hand, and a body that has just come to
+# rest still settles.
+_FALLEN_STILL: Final = 0.10
+_FALLEN_MOVES: Final = 0.012
 
 
 def _times(fall: Fall) -> dict[str, float]:
@@ -127,7 +131,7 @@ def fallen_still(seen: Seen) -> Finding:
 def fallen_moving(seen: Seen) -> Finding:
     """On the floor, moving but not getting away."""
     down, speed = share(seen.track.grounded), float(limb_speed(seen.track).mean())
-    return yes_if(down > 0.7 and speed > 0.04, f"on the floor {down:.0%}, joints move {speed:.2f} m/s")
+    return yes_if(down > 0.7 and speed > _FALLEN_MOVES, f"on the floor {down:.0%}, joints move {speed:.2f} m/s")
 
 
 def crawl_seek_help(seen: Seen) -> Finding:

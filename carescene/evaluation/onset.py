@@ -24,6 +24,8 @@ CONTROLLED_SPEED: Final = 0.55
 _SINKING: Final = 0.18
 _MIN_DROP_M: Final = 0.15
 _GROUNDED_S: Final = 0.3
+# Slides from a seat may take this long before the floor.
+_SLOWEST_SLIDE_S: Final = 4.0
 # Nothing earlier than this before the descent belongs to the same loss of balance.
 _LONGEST_LOSS_S: Final = 1.6
 _TOPPLING: Final = 25.0  # degrees per second of the trunk's tilt
@@ -85,7 +87,8 @@ def _fall_into(track: Track, first: int, last: int) -> Fall | None:
     while impact + 1 < last and track.rise[impact] < -_SINKING:
         impact += 1
     pelvis = track.joint("pelvis")
-    drop = float(pelvis[begin, 2] - pelvis[first:last, 2].min())
+    earliest = max(begin - round(_SLOWEST_SLIDE_S * track.fps), 0)
+    drop = float(pelvis[earliest : first + 1, 2].max() - pelvis[first:last, 2].min())
     if drop < _MIN_DROP_M:
         return None
     onset = onset_before(track, begin)
@@ -132,15 +135,20 @@ def _rest_after(track: Track, impact: int) -> int:
 def fall_direction(track: Track, onset: int, impact: int) -> str:
     """Where the trunk comes down beside the feet, relative to the facing at the onset; `down` for a heap.
 
-    Feet and trunk are compared at impact, so that somebody whose feet slide away forwards falls backwards.
+    Feet and trunk are compared at impact, so that somebody whose feet slide away forwards falls backwards. Whoever sat
+    falls where the pelvis goes; whoever lay, to the left or right of the trunk.
     """
     chest, feet = (track.joint("neck") + track.joint("pelvis")) / 2, track.pair("ankle")
-    moved = (chest - feet)[impact, :2] - (chest - feet)[onset, :2]
+    carried = track.on_bed[onset] or track.on_seat[onset]
+    path = track.joint("pelvis") if carried else chest - feet
+    moved = path[impact, :2] - path[onset, :2]
+    if carried and track.posture[onset] == "lying":
+        return "left" if float(moved @ _leftward(track)[onset, :2]) > 0 else "right"
     trunk = float(np.linalg.norm(track.joint("neck") - track.joint("pelvis"), axis=-1).mean())
     facing = track.facing[onset]
     ahead = float(moved @ facing)
     left = float(moved @ np.array([-facing[1], facing[0]]))
-    if math.hypot(ahead, left) < _DOWN * trunk:
+    if math.hypot(ahead, left) < _DOWN * trunk and not carried:
         return "down"
     quarter = round(math.atan2(left, ahead) / (math.pi / 2)) % 4
     return DIRECTIONS[quarter]

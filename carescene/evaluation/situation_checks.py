@@ -5,6 +5,7 @@ slip, weight shift ...) share one test: what tells them apart is in the feet and
 recogniser (`ward_recogniser`) is asked about those.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Final
 
@@ -71,11 +72,27 @@ CHECKS: Final[dict[str, Check]] = {
     "raised_by_staff": falls.raised_by_staff,
 }
 
+# States that last: they are judged between the times that are asked for, the rest in the whole clip.
+STATES: Final = frozenset(
+    {
+        "in_bed_still", "in_bed_turning", "in_bed_restless", "seated_bed_edge", "seated_chair", "seated_wheelchair",
+        "walk_free", "walk_aid", "walk_assisted", "wheelchair_move", "turn_reach", "floor_exercise", "fallen_still",
+        "fallen_moving", "crawl_seek_help",
+    }
+)  # fmt: skip
+_SHORTEST_STATE_S: Final = 0.4
+
 # What geometry cannot see: a thing that drops is no part of a clip.
 UNSEEN: Final = frozenset(WARD_EVENTS) - frozenset(CHECKS)
 
 
-def check_event(clip: Clip, ward_event: str, person: int = 0, skin: SkinPoints | None = None) -> Finding:
+def check_event(
+    clip: Clip,
+    ward_event: str,
+    person: int = 0,
+    skin: SkinPoints | None = None,
+    span_s: tuple[float | None, float | None] = (None, None),
+) -> Finding:
     """Whether one person of a clip does what a ward event names.
 
     Args:
@@ -83,6 +100,8 @@ def check_event(clip: Clip, ward_event: str, person: int = 0, skin: SkinPoints |
         ward_event: of `CHECKS`.
         person: index in the clip.
         skin: of another body than the bundled one.
+        span_s: when the event begins and ends, seconds, as far as it is known; only states (`STATES`) are looked for in
+            this time, everything else anywhere in the clip.
 
     Raises:
         UserError: an event without a test, or a person who is not in the clip.
@@ -92,7 +111,18 @@ def check_event(clip: Clip, ward_event: str, person: int = 0, skin: SkinPoints |
             f"Expected an event that geometry can see, but got '{ward_event}'. "
             f"Known are: {', '.join(CHECKS)}. Judge others by eye or by the recogniser."
         )
-    return CHECKS[ward_event](seen_in(clip, person, skin))
+    return check_seen(seen_in(clip, person, skin), ward_event, span_s)
+
+
+def check_seen(seen: Seen, ward_event: str, span_s: tuple[float | None, float | None] = (None, None)) -> Finding:
+    """The same for somebody who has been looked at already (`seen_in`), for many events of one clip."""
+    if ward_event in STATES and span_s != (None, None):
+        track = seen.track
+        start = track.start_s if span_s[0] is None else span_s[0]
+        end = track.seconds(track.frames) if span_s[1] is None else span_s[1]
+        if end - start >= _SHORTEST_STATE_S:
+            seen = dataclasses.replace(seen, track=track.between(start, end))
+    return CHECKS[ward_event](seen)
 
 
 def seen_in(clip: Clip, person: int = 0, skin: SkinPoints | None = None) -> Seen:

@@ -4,6 +4,7 @@ The checks of situations rest on these tracks. They read neither labels nor even
 is judged by what can be seen in it.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,6 +33,8 @@ _UPRIGHT: Final = 0.72  # pelvis height over standing height; kneeling upright g
 _FEET_LOW: Final = 0.28  # legs: the lower ankle of somebody who stands
 _KNEE_LOW: Final = 0.25  # legs: height of knees that rest on the floor
 _ON_FLOOR: Final = 0.42  # legs: pelvis height of somebody who sits or lies on the floor, props on an arm included
+_RESTING_RISE: Final = 0.3  # m/s of the pelvis up or down: somebody who falls is on no bed
+_RESTING_S: Final = 0.5
 _HANDS_LOW: Final = 0.25  # legs: height of hands that bear weight on the floor
 
 
@@ -93,6 +96,17 @@ class Track:
     def is_(self, *postures: str) -> Bool[np.ndarray, "frame"]:
         """Frames in one of these postures."""
         return np.isin(self.posture, postures)
+
+    def between(self, start_s: float, end_s: float) -> "Track":
+        """The part of the track between two times of the clip, seconds; at least four frames."""
+        first = min(max(round((start_s - self.start_s) * self.fps), 0), self.frames - 4)
+        last = min(max(round((end_s - self.start_s) * self.fps), first + 4), self.frames)
+        rows = {
+            each.name: getattr(self, each.name)[first:last]
+            for each in dataclasses.fields(self)
+            if isinstance(getattr(self, each.name), np.ndarray)
+        }
+        return dataclasses.replace(self, start_s=self.seconds(first), **rows)
 
     def seconds(self, frame: int) -> float:
         """Time of a frame of the track in the clip, seconds."""
@@ -175,9 +189,10 @@ def track_of(
     }
     posture = steady(_posture(points, values, pair, leg), max(1, round(_MIN_POSTURE_S * fps)))
     if carriers.scene is None:
-        # Recordings leave the furniture out: whoever lies or sits above the floor has some.
-        values["on_bed"] = (posture == "lying") & ~values["grounded"]
-        values["on_seat"] = (posture == "sitting") & ~values["grounded"]
+        # Recordings leave the furniture out: whoever lies or sits above the floor for a while has some.
+        rests = ~values["grounded"] & (np.abs(values["rise"]) < _RESTING_RISE)
+        values["on_bed"] = _lasting((posture == "lying") & rests, fps)
+        values["on_seat"] = _lasting((posture == "sitting") & rests, fps)
     return Track(
         person=person,
         fps=float(fps),
@@ -230,6 +245,13 @@ def steady(names: np.ndarray, window: int) -> np.ndarray:
     kinds, codes = np.unique(names, return_inverse=True)
     shares = [uniform_filter1d((codes == k).astype(float), window | 1, mode="nearest") for k in range(len(kinds))]
     return kinds[np.argmax(shares, axis=0)]
+
+
+def _lasting(flags: np.ndarray, fps: float | int) -> np.ndarray:
+    kept = np.zeros_like(flags)
+    for first, last in runs_of(flags):
+        kept[first:last] = last - first >= _RESTING_S * fps
+    return kept
 
 
 def runs_of(flags: Bool[np.ndarray, "frame"]) -> list[tuple[int, int]]:

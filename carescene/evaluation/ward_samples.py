@@ -10,6 +10,7 @@ from torch import Tensor
 
 from carescene.clips.clip import Clip, Event
 from carescene.clips.taxonomy import UNKNOWN_LABEL, WARD_EVENTS
+from carescene.evaluation.situation_checks import STATES
 from carescene.evaluation.tracks import Track, tracks_of
 from carescene.humans.skeleton import MIRROR, MODEL_JOINTS
 from carescene.humans.skin_points import SkinPoints
@@ -57,7 +58,8 @@ class WardSample:
 def samples_of(clip: Clip, skin: SkinPoints | None = None) -> list[WardSample]:
     """One sample for each person of whom the clip says what happens; people without an event are left out.
 
-    The event of a person is the first one that names a ward event; for clips without events, the recorded action.
+    The event of a person is the one that the clip is named after (its action), else the first that is no mere state,
+    else the first; for clips without events, it is the recorded action.
 
     Raises:
         UserError: a damaged scene, or nobody there for four frames.
@@ -149,7 +151,10 @@ def cut(sample: WardSample, first: int, last: int) -> WardSample:
 def _event_of(clip: Clip, person: int) -> tuple[str | None, Event | None]:
     told = [event for event in clip.events if event.person == person and event.ward_event in WARD_EVENTS]
     if told:
-        return told[0].ward_event, told[0]
+        named = [event for event in told if event.ward_event == clip.attributes.get("action")]
+        acts = [event for event in told if event.ward_event not in STATES]
+        chosen = (named or acts or told)[0]
+        return chosen.ward_event, chosen
     if clip.num_persons > 1:
         return None, None
     action = clip.attributes.get("action", "")

@@ -18,7 +18,7 @@ from carescene.evaluation.constraints import constraint_errors
 from carescene.evaluation.onset import Fall, find_bed_exit, find_fall, free_fall_error
 from carescene.evaluation.people_contact import people_contact
 from carescene.evaluation.seen import Seen
-from carescene.evaluation.situation_checks import CHECKS
+from carescene.evaluation.situation_checks import CHECKS, check_seen
 from carescene.evaluation.tracks import Track, clip_joints, tracks_of
 from carescene.evaluation.ward_recogniser import WardRecogniser
 from carescene.evaluation.ward_samples import WardSample, sample_of
@@ -102,6 +102,7 @@ def requested_of(clip: Clip) -> dict[str, Any]:
                 "person": event.person,
                 "ward_event": event.ward_event,
                 "onset_s": event.start_s,
+                "end_s": event.end_s,
                 "direction": event.direction,
                 "side": clip.attributes.get("side"),
             }
@@ -148,7 +149,8 @@ def _score_event(
     model: WardRecogniser | None,
 ) -> EventScore:
     name, track = str(event["ward_event"]), seen.track
-    finding = CHECKS[name](seen) if name in CHECKS else None
+    span = event.get("onset_s"), event.get("end_s")
+    finding = check_seen(seen, name, span) if name in CHECKS else None
     sample = sample_of(clip, track, list(tracks), name)
     said = model.judge([sample])[0] if model is not None else None
     fall = find_fall(track, 0.0) if name in FALLS else None

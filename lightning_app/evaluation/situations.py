@@ -208,7 +208,8 @@ def _markdown(numbers: dict[str, Any]) -> str:
     return (
         "# Situations: what was asked for, and what generated clips show\n\n"
         f"{made['clips']['clips']} generated clips; held out: {real['clips']['clips']} clips of the "
-        f"{settings['split']} split of {settings['data']}, judged in the same way: what they reach is the ceiling of the judges. "
+        f"{settings['split']} split of {settings['data']}, judged in the same way: what they reach is the ceiling of "
+        "the judges. "
         f"Recogniser and encoder: {settings['encoder']}.\n\n"
         + markdown_table(["measure", "on", "cases", "held out", "generated", "bound", "met"], promised)
         + "\n## Events\n\nShares of clips in which geometry, the recogniser, or either of them sees the event; "
