@@ -295,10 +295,9 @@ class _Reader:
             return GuidanceWeights()
         if not isinstance(entry.value, dict):
             return GuidanceWeights(text=entry.number(0.0, 100.0, what="a weight"))
-        entry.only(("text", "scene", "constraints"))
-        return GuidanceWeights(
-            *(_number(entry, name, 0.0, 100.0, what="a weight") for name in ("text", "scene", "constraints"))
-        )
+        names = ("text", "scene", "constraints", "energies")
+        entry.only(names)
+        return GuidanceWeights(*(_number(entry, name, 0.0, 100.0, what="a weight") for name in names))
 
     def oversample(self) -> dict[str, dict[str, float]]:
         entry = self._top.get("oversample")

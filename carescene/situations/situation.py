@@ -160,11 +160,17 @@ class SceneRequest:
 
 @dataclass(frozen=True)
 class GuidanceWeights:
-    """How hard the sampler is pushed towards text, scene and constraints; None keeps the model's default, 1 is none."""
+    """How hard the sampler is pushed; None keeps the default.
+
+    Attributes:
+        text, scene, constraints: classifier-free guidance towards each; 1 is none.
+        energies: of keeping clear of furniture, walls and other people; 0 is none, 1 is usual.
+    """
 
     text: Number | None = None
     scene: Number | None = None
     constraints: Number | None = None
+    energies: Number | None = None
 
 
 @dataclass(frozen=True)

@@ -108,13 +108,13 @@ def compile_situation(
     frames = round(float(situation.seconds) * fps)
     padded = -(-frames // patch) * patch
     frame = _frame(situation, plan, played)
-    known, given = _nothing_known(len(people), padded, patch, slots if plan.scene is not None or sample_room else 0)
+    known, given = nothing_known(len(people), padded, patch, slots if plan.scene is not None or sample_room else 0)
     known = known._replace(shape=betas[None])
     given = given._replace(shape=torch.ones_like(given.shape))
     there = torch.zeros(len(people), padded, dtype=torch.bool)
     for person, one in enumerate(plan.persons):
         there[person, round(one.since_s * fps) : frames] = True
-        _put_labels(known, given, person, one, fps, patch, frames)
+        fill_labels(known, given, person, one, fps, patch, frames)
     for person, clip in played.items():
         _put_motion(known, given, person, clip, situation.people[person].take, frame, rest[person], frames, fps)
     object_mask = torch.zeros(known.objects.shape[1], dtype=torch.bool)
@@ -145,7 +145,7 @@ def compile_situation(
         infos=[info for info, _ in people],
         rest_joints=rest,
     )
-    _constrain(asked, set(played))
+    constrain(asked, set(played))
     _wish(asked)
     return asked
 
@@ -153,7 +153,8 @@ def compile_situation(
 # --------------------------------------------------------------------------------------------------- known tokens
 
 
-def _nothing_known(persons: int, frames: int, patch: int, slots: int) -> tuple[World, Given]:
+def nothing_known(persons: int, frames: int, patch: int, slots: int) -> tuple[World, Given]:
+    """Values and flags of one clip in which no token is given; `frames` are whole patches."""
     tokens = frames // patch
     known = World(
         torch.zeros(1, persons, frames, MOTION_FEATURES),
@@ -170,7 +171,7 @@ def _nothing_known(persons: int, frames: int, patch: int, slots: int) -> tuple[W
     return known, given
 
 
-def _put_labels(known: World, given: Given, person: int, plan: PersonPlan, fps: float, patch: int, frames: int) -> None:
+def fill_labels(known: World, given: Given, person: int, plan: PersonPlan, fps: float, patch: int, frames: int) -> None:
     """Fill the event channel where labels are known; a token is given if all of its frames are."""
     filled = torch.zeros(known.event.shape[2], dtype=torch.bool)
     for span in plan.labels:
@@ -251,9 +252,9 @@ def _paths(plan: Plan) -> Float[np.ndarray, "point 2"]:
 # ---------------------------------------------------------------------------------------------------- constraints
 
 
-def _constrain(asked: Asked, played: set[int]) -> None:
+def constrain(asked: Asked, played: set[int]) -> None:
     """Places, heights and facings of the plan, and what the situation itself asks for, as exact constraints."""
-    situation, last = asked.situation, (asked.frames - 1) / asked.fps
+    last = (asked.frames - 1) / asked.fps
     for person, plan in enumerate(asked.plan.persons):
         if person in played:
             continue
@@ -275,7 +276,6 @@ def _constrain(asked: Asked, played: set[int]) -> None:
         if begin is not None and plan.state != "walking":
             _face(asked, person, begin.at_s, begin.spot, "standing")
     _own_constraints(asked)
-    del situation
 
 
 def _own_constraints(asked: Asked) -> None:

@@ -89,7 +89,7 @@ class Producer:
         Raises:
             UserError: for a situation that its room cannot hold, or weights that make numbers explode.
         """
-        todo = [index for index in range(situation.count) if not _is_there(out, clip_name(situation, index))]
+        todo = [index for index in range(situation.count) if not is_there(out, situation, index)]
         for job in self._made(situation, todo, on_step, on_more):
             self._write(job, out)
         report = report_of(situation, out)
@@ -249,5 +249,7 @@ def _knobs(found: list[list[dict[str, Any]]]) -> dict[str, float]:
     return rates
 
 
-def _is_there(out: Path, name: str) -> bool:
+def is_there(out: Path, situation: Situation, index: int) -> bool:
+    """Whether a clip is complete already."""
+    name = clip_name(situation, index)
     return (out / f"{name}.json").is_file() and (out / f"{name}.npz").is_file()

@@ -1,4 +1,4 @@
-"""Make motion from text: clip files, a video of each, and a contact sheet of all."""
+"""Make clips: of a situation file (`lightning generate SITUATION.yaml --out DIR`), or of one person from `--text`."""
 
 import math
 from pathlib import Path
@@ -26,14 +26,32 @@ SAMPLERS: Final = ("dpmpp", "ddim", "ddpm")
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--text", type=str, required=True, help='what the person does: "a man walks and sits down"')
-    parser.add_argument("--seconds", type=float, default=5.0, help="length, 1 to 10 seconds, to the nearest frame")
-    parser.add_argument("--num", type=int, default=1, help="number of clips")
+    parser.add_argument("situation", type=str | None, nargs="?", default=None, help="situation file (.yaml), or --text")
+    parser.add_argument("--text", type=str | None, default=None, help='what one person does: "a man walks and sits"')
+    parser.add_argument(
+        "--seconds", type=float | None, default=None, help="length, 1 to 10 seconds, to the nearest frame (default: 5)"
+    )
+    parser.add_argument("--num", type=int | None, default=None, help="number of clips of a text (default: 1)")
+    parser.add_argument(
+        "--count", type=int | None, default=None, help="number of clips of a situation (default: as it says)"
+    )
     parser.add_argument(
         "--seed",
-        type=int,
-        default=0,
-        help="seed of the first clip, the next has the next; the same seed, the same clip",
+        type=int | None,
+        default=None,
+        help="seed of the first clip; the same seed, the same clips (default: 0, or as the situation says)",
+    )
+    parser.add_argument(
+        "--tries", type=int, default=4, help="attempts at a clip of a situation until all that was asked for is in it"
+    )
+    parser.add_argument(
+        "--energies",
+        type=float | None,
+        default=None,
+        help="how hard to keep clear of furniture, walls and others; 0 is off and faster (default: 1)",
+    )
+    parser.add_argument(
+        "--stream_minutes", type=float | None, default=None, help="make a stream of this length of a situation"
     )
     parser.add_argument("--out", type=str, required=True, help="folder to write to, made when missing")
     parser.add_argument("--checkpoint", type=str | None, default=None, help=".safetensors model (default: the bundled)")
@@ -46,7 +64,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--weight", type=float | None, default=None, help="weight in kilograms")
     parser.add_argument("--sex", type=str | None, default=None, help="female or male (default: as the text says)")
     parser.add_argument("--body", type=str | None, default=None, help="SMPL body file (default: the bundled free body)")
-    parser.add_argument("--render", type=bool, default=True, help="write videos and the contact sheet")
+    parser.add_argument(
+        "--render",
+        type=bool | None,
+        default=None,
+        help="write plain videos and the contact sheet (default: of a text, not of a situation)",
+    )
     parser.add_argument("--size", type=int, default=384, help="width and height of the videos in pixels")
     parser.add_argument(
         "--batch", type=int, default=1, help="clips sampled at once; above 1 is faster and may change the last digits"
@@ -60,12 +83,18 @@ def run(args: Namespace) -> str:
         UserError: for bad options or text, a missing checkpoint, or a folder that cannot be written; all of these
             before anything is written.
     """
+    _check_common(args)
+    if args.situation is not None:
+        from lightning_app.commands._situation import run_situation
+
+        return run_situation(args)
     text = check_text(args.text)
+    args = _with_defaults(args)
     _check_options(args)
     sampler = _sampler(args)
     frames = _frames(args.seconds)
     person, body, betas = _person_and_body(args, text)
-    generator = _load_generator(args.checkpoint, sampler)
+    generator = load_generator(args.checkpoint, sampler)
     # Encoding now finds a text of too many tokens before anything is written; the features are cached.
     generator.encoder.encode([text])
     out = writable_folder(Path(args.out))
@@ -85,13 +114,18 @@ def run(args: Namespace) -> str:
     _write_clips(clips, body, out)
     files = [f"{len(clips)} clip{'s' * (len(clips) > 1)} (npz + json)"]
     if args.render:
-        _write_pictures(clips, body, out, args.size)
+        write_pictures(clips, body, out, args.size)
         files.append(f"{len(clips)} video{'s' * (len(clips) > 1)} (mp4) and contact_sheet.png")
     return f"wrote {' and '.join(files)} to {out}"
 
 
-def check_text(text: str) -> str:
-    """The text with its white space made uniform; raises UserError when it is empty or absurdly long."""
+def check_text(text: str | None) -> str:
+    """The text with its white space made uniform; raises UserError when it is missing, empty or absurdly long."""
+    if text is None:
+        raise UserError(
+            "Expected a situation file or --text, but got neither. Write `lightning generate SITUATION.yaml --out DIR` "
+            'or --text "an old man walks slowly".'
+        )
     cleaned = " ".join(text.split())
     if not cleaned:
         raise UserError(
@@ -106,19 +140,35 @@ def check_text(text: str) -> str:
     return cleaned
 
 
-def _check_options(args: Namespace) -> None:
+def _check_common(args: Namespace) -> None:
     if args.sampler not in SAMPLERS:
         raise UserError(
             f"Expected --sampler to be one of {', '.join(SAMPLERS)}, but got '{args.sampler}'. Leave it out."
         )
-    if args.num < 1:
-        raise UserError(f"Expected --num of at least 1, but got {args.num}. Say how many clips you want.")
     if args.batch < 1:
         raise UserError(f"Expected --batch of at least 1, but got {args.batch}. 1 samples clip after clip.")
-    if not 0 <= args.seed <= 2**62:
+    if args.seed is not None and not 0 <= args.seed <= 2**62:
         raise UserError(f"Expected --seed to be 0 or a positive number, but got {args.seed}. Any will do.")
     if not 32 <= args.size <= 2048:
         raise UserError(f"Expected --size of 32 to 2048 pixels, but got {args.size}. 384 is usual.")
+
+
+def _with_defaults(args: Namespace) -> Namespace:
+    """What a text alone leaves open."""
+    for name in ("count", "stream_minutes", "energies"):
+        if getattr(args, name) is not None:
+            raise UserError(f"Expected --{name} only with a situation file, but got it with --text. Leave it out.")
+    defaults = {"seconds": 5.0, "num": 1, "seed": 0, "render": True}
+    chosen = args.clone()
+    for name, value in defaults.items():
+        if getattr(chosen, name) is None:
+            chosen[name] = value
+    return chosen
+
+
+def _check_options(args: Namespace) -> None:
+    if args.num < 1:
+        raise UserError(f"Expected --num of at least 1, but got {args.num}. Say how many clips you want.")
     if args.sex not in (None, "female", "male"):
         raise UserError(f"Expected --sex female or male, but got '{args.sex}'. Leave it out if it does not matter.")
     for name in ("age", "height", "weight"):
@@ -140,12 +190,12 @@ def _frames(seconds: float) -> int:
     return frames_of(seconds)
 
 
-def _load_generator(checkpoint: str | None, sampler: "SamplerConfig") -> "MotionGenerator":
+def load_generator(checkpoint: str | None, sampler: "SamplerConfig") -> "MotionGenerator":
+    """The generator of a checkpoint, or the bundled one; refuses more steps than its chain has."""
     from diffusion.generator import MotionGenerator
     from diffusion.sampler import timesteps
 
     generator = MotionGenerator.load(None if checkpoint is None else Path(checkpoint))
-    # Refuses more steps than this model's chain has.
     timesteps(generator.model.process.steps, sampler.steps, sampler.spacing)
     return generator
 
@@ -183,7 +233,8 @@ def _write_clips(clips: list["Clip"], body: "Body", out: Path) -> None:
         save_clip(clip, out)
 
 
-def _write_pictures(clips: list["Clip"], body: "Body", out: Path, size: int) -> None:
+def write_pictures(clips: list["Clip"], body: "Body", out: Path, size: int) -> None:
+    """A plain video of each clip, and `contact_sheet.png`."""
     from carescene.rendering import Strip, render_clip, write_contact_sheet, write_video
 
     strips = []
