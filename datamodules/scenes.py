@@ -22,6 +22,7 @@ class SceneDataModule(PackedDataModule):
 
     Args:
         data_dirs: folders that `lightning prepare ...` wrote.
+        data_dir: one such folder, in place of data_dirs.
         shares: share of each folder among the clips that are drawn; default is by the number of its clips, balanced
             as below.
         balance: how far rare classes are drawn more often than they occur: 0 as they occur, 1 every class equally
@@ -42,7 +43,8 @@ class SceneDataModule(PackedDataModule):
 
     def __init__(
         self,
-        data_dirs: list[Path],
+        data_dirs: list[Path] | None = None,
+        data_dir: Path | None = None,
         shares: list[float] | None = None,
         balance: float = 0.5,
         batch_size: int = 64,
@@ -57,8 +59,12 @@ class SceneDataModule(PackedDataModule):
         pack_dir: Path | None = None,
         seed: int = 0,
     ) -> None:
+        # A single folder is what somebody gives on the command line, over the folders of a config.
+        data_dirs = [data_dir] if data_dir is not None else data_dirs
         if not data_dirs:
-            raise UserError("Expected at least one prepared folder in data.data_dirs, but got none. Add one.")
+            raise UserError("Expected a prepared folder in data.data_dirs or data.data_dir, but got none. Add one.")
+        if data_dir is not None:
+            shares = None
         packs = pack_dir or data_dirs[0] / "packs"
         super().__init__(data_dirs, batch_size, num_workers, mirror, max_seconds, patch, text_encoder, packs, seed)
         for name, value in (("balance", balance), ("no_scene", no_scene)):

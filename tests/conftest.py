@@ -43,7 +43,7 @@ class LetterEncoder(TextEncoder):
 def letter_encoder(monkeypatch: pytest.MonkeyPatch) -> TextEncoder:
     """`minilm` stands for `LetterEncoder` in this test, so that it need not wait for transformers."""
     encoder = LetterEncoder()
-    for module in ("datamodules.pack", "callbacks.samples"):
+    for module in ("datamodules.pack", "datamodules.world_packing", "callbacks.samples"):
         monkeypatch.setattr(f"{module}.load_text_encoder", lambda name="minilm", cache=None: encoder)
     return encoder
 
