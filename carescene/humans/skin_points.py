@@ -127,7 +127,7 @@ def _soles(vertices: Tensor, part: Tensor) -> Int[np.ndarray, "point"]:
     return np.unique(np.concatenate(chosen))
 
 
-def _spread(vertices: Tensor, count: int, given: Int[np.ndarray, "point"]) -> Int[Tensor, "point"]:
+def _spread(vertices: Tensor, count: int, given: Int[np.ndarray, "point"]) -> Int[Tensor, "chosen"]:
     """Vertices that each lie farthest from all before them, the given ones first."""
     points = vertices.numpy()
     distance = np.linalg.norm(points[:, None] - points[given], axis=-1).min(axis=1)
