@@ -117,7 +117,8 @@ def make_bed(seen: Seen) -> Finding:
     works = ~track.on_bed & ~track.grounded & _at_bed(seen) & (hands < 0.95 * 1.13 * track.leg)
     runs = held(track, works & (track.tilt > 0.6 * _BENT), 0.5)
     speed = float(limb_speed(track).mean())
-    return yes_if(bool(runs) and speed > 0.05, "works over the bed" if runs else "no hands over a bed")
+    stands = share(track.is_("upright", "low")) > MOST
+    return yes_if(bool(runs) and speed > 0.05 and stands, "works over the bed" if runs else "no hands over a bed")
 
 
 def staff_kneel(seen: Seen) -> Finding:
