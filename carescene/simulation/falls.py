@@ -4,21 +4,19 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int8
 
 from carescene.clips.clip import Clip, Event, PersonInfo, Source
 from carescene.clips.taxonomy import OMNIFALL_ID
 from carescene.humans.body import Body
-from carescene.humans.kinematics import forward_kinematics
-from carescene.humans.rotations import rotvec_to_matrix
 from carescene.scenes import Scene, SceneObject, scene_to_dict
 from carescene.simulation.engine import simulate
 from carescene.simulation.fall_captions import Story, fall_captions
-from carescene.simulation.humanoid import PersonBody
+from carescene.simulation.filter import FilterLimits, joint_positions, rejection
+from carescene.simulation.humanoid import PersonBody, build_humanoid
 from carescene.simulation.motion import ReferenceMotion, SimulatedMotion
 from carescene.simulation.outcome import Outcome, read_outcome
-from carescene.simulation.situations.plan import Plan
+from carescene.simulation.situations.plan import Plan, recorded_moments
 from carescene.simulation.situations.references import Reference, ReferenceLibrary
 from carescene.simulation.staging import FPS, stage
 
@@ -26,6 +24,8 @@ from carescene.simulation.staging import FPS, stage
 _ROOM: Final = 4.0
 # Ages below which somebody is a visitor or whoever rather than a patient.
 _PATIENT_YEARS: Final = 60.0
+# Restless people move on the floor, so only trembling is refused at the end.
+_LIMITS: Final = FilterLimits(rest_speed=4.0, jitter=6.0)
 _SEATS: Final = {"chair": "seated_chair", "wheelchair": "seated_wheelchair", "bed": "seated_bed_edge"}
 
 
@@ -61,6 +61,7 @@ def simulate_plan(plan: Plan, library: ReferenceLibrary, body: Body, clip_id: st
     recording = library.recording(reference.id, plan.imitation.mirrored)
     staged = stage(plan, recording, body)
     person = PersonBody(staged.betas, plan.person.weight_kg, plan.person.age_years, plan.person.sex)
+    humanoid = build_humanoid(person, staged.objects, body=body)
     motion = simulate(
         ReferenceMotion(staged.poses, staged.trans, FPS),
         person,
@@ -68,10 +69,12 @@ def simulate_plan(plan: Plan, library: ReferenceLibrary, body: Body, clip_id: st
         staged.objects,
         seconds=plan.seconds,
         seed=seed,
-        body=body,
+        humanoid=humanoid,
     )
-    joints = _joints(body, staged.betas, motion)
-    outcome, reason = read_outcome(plan, motion, joints)
+    spoilt = rejection(humanoid, motion, at_rest=not plan.recovers, limits=_LIMITS)
+    if spoilt:
+        return Simulated(None, None, motion, f"physics: {spoilt}")
+    outcome, reason = read_outcome(plan, motion, joint_positions(humanoid, motion))
     if outcome is None:
         return Simulated(None, None, motion, reason)
     before = recording.labels[_times(plan, recording.fps, len(recording.labels))]
@@ -101,7 +104,7 @@ def write_clip(
     """
     frames = len(motion.trans)
     person = plan.person
-    after = "none" if plan.recovers else ("moving" if plan.reaction.movement > 0 else "still")
+    after = "none" if plan.recovers else ("moving" if outcome.moves else "still")
     story = Story(
         age_years=person.age_years, sex=person.sex, activity=plan.activity, cause=plan.cause,
         ward_event=plan.ward_event, direction=outcome.direction, side=plan.side,
@@ -138,20 +141,10 @@ def bare_room(name: str, objects: tuple[SceneObject, ...]) -> Scene:
     return Scene(id=name, polygon=corners, objects=list(objects))
 
 
-def _joints(body: Body, betas: Float[np.ndarray, "10"], motion: SimulatedMotion) -> Float[np.ndarray, "frame 24 3"]:
-    with torch.no_grad():
-        rest = body.rest_joints(torch.from_numpy(betas).float()).double()
-    rotations = rotvec_to_matrix(torch.from_numpy(motion.poses))
-    positions, _ = forward_kinematics(rotations, torch.from_numpy(motion.trans), rest)
-    return positions.numpy()
-
-
 def _times(plan: Plan, fps: float, recorded: int) -> np.ndarray:
     """Frames of the recording that the frames of the clip imitate."""
     at = np.arange(round(plan.seconds * FPS)) / FPS
-    moments = plan.imitation.at_s + (at - plan.onset_s) / plan.imitation.stretch
-    if plan.imitation.hold:
-        moments = np.full_like(moments, plan.imitation.at_s)
+    moments = recorded_moments(plan.imitation, plan.onset_s, at)
     return np.clip(np.round(moments * fps).astype(int), 0, recorded - 1)
 
 

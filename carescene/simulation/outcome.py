@@ -13,6 +13,8 @@ from carescene.simulation.situations.plan import Direction, Plan
 
 # A touch is a hit from this force on, newtons: about the weight of an arm and far above resting garments or noise.
 HIT_FORCE: Final = 60.0
+# The head counts as hit from a blow that films show; resting heads press with 50 N.
+_HEAD_BLOW: Final = 200.0
 # Choi et al. 2015 speak of the start of descent without a number: here the pelvis sinks faster than this (m/s).
 _SINKING: Final = 0.2
 # At rest no part of the trunk moves faster than this, m/s, for the given time in seconds.
@@ -31,6 +33,10 @@ _SITES: Final = {
     "head": "head",
     "neck": "head",
 }
+# A body that leans this much more than ever before the onset has visibly lost its balance, degrees.
+_LOST_DEG: Final = 4.0
+# Somebody who moves faster than this over the last second, m/s, does not lie still.
+_STILL_SPEED: Final = 0.25
 # The way a foot must move between onset and impact to count as a step, metres.
 _STEP: Final = 0.18
 
@@ -50,6 +56,7 @@ class Outcome:
         stepped, grasped: whether a foot stepped, a hand held furniture.
         pelvis_speed, head_speed: downward, just before each hits the floor; NaN without a hit.
         below: what of the trunk is down at rest: left, right, front, back, or seat.
+        moves: whether the person moves in the last second.
     """
 
     onset_s: float
@@ -64,6 +71,7 @@ class Outcome:
     pelvis_speed: float
     head_speed: float
     below: str
+    moves: bool
 
 
 def read_outcome(
@@ -111,6 +119,7 @@ def read_outcome(
         pelvis_speed=_speed_before(motion.pelvis_velocity, impact),
         head_speed=_head_speed(motion, onset),
         below=_below(joints, rotations, rest),
+        moves=_moves(joints, fps),
     )
     return outcome, ""
 
@@ -125,13 +134,19 @@ def _read_recovery(
     if pelvis[-1] < 0.85 * pelvis[: onset + 1].mean():
         return None, "did not stand up again"
     tilt = _tilt(joints)
-    usual = float(np.median(tilt[: onset + 1]))
-    if tilt[onset:].max() - usual < 6.0:
+    usual = float(tilt[: onset + 1].max())
+    if tilt[onset:].max() - usual < _LOST_DEG:
         return None, "balance was hardly lost"
-    off = np.flatnonzero(np.abs(tilt[onset:] - usual) > 6.0)
+    off = np.flatnonzero(tilt[onset:] > usual + 0.6 * _LOST_DEG)
     back = min(onset + int(off[-1]) + round(0.3 * fps), len(joints) - 1)
     rotations = Rotation.from_rotvec(motion.poses[:, 0]).as_matrix()
-    farthest = onset + int(np.abs(tilt[onset:] - usual).argmax())
+    # The first sway gives the direction; swaying back may go farther.
+    first = onset + max(round(0.5 * plan.loss_s * fps), 4)
+    farthest = onset + int(tilt[onset : first + 1].argmax())
+    if len(joints) - back < 0.5 * fps:
+        return None, "balance did not come back"
+    if plan.ward_event == "grab_recover" and not _grasped(motion, onset):
+        return None, "did not get hold of anything"
     return Outcome(
         onset_s=plan.onset_s,
         descent_s=plan.onset_s,
@@ -145,6 +160,7 @@ def _read_recovery(
         pelvis_speed=float("nan"),
         head_speed=float("nan"),
         below="none",
+        moves=True,
     ), ""
 
 
@@ -211,6 +227,8 @@ def _sites(motion: SimulatedMotion, rotations: np.ndarray, first: int, last: int
         for joint in np.argsort(-forces):
             if forces[joint] < HIT_FORCE:
                 break
+            if JOINT_NAMES[joint] in ("head", "neck") and forces[joint] < _HEAD_BLOW:
+                continue
             site = _site(JOINT_NAMES[joint], rotations[frame])
             if site and site not in found:
                 found.append(site)
@@ -259,8 +277,13 @@ def _speed_before(velocity: Float[np.ndarray, "frame 3"], frame: int) -> float:
 
 
 def _head_speed(motion: SimulatedMotion, onset: int) -> float:
-    hits = np.flatnonzero(motion.floor_force[onset:, JOINT["head"]] > HIT_FORCE)
+    hits = np.flatnonzero(motion.floor_force[onset:, JOINT["head"]] > _HEAD_BLOW)
     return _speed_before(motion.head_velocity, onset + int(hits[0])) if len(hits) else float("nan")
+
+
+def _moves(joints: Float[np.ndarray, "frame 24 3"], fps: float) -> bool:
+    speed = np.linalg.norm(np.diff(joints[-round(fps) :, :22], axis=0), axis=-1) * fps
+    return bool(speed.max() > _STILL_SPEED)
 
 
 def _below(joints: Float[np.ndarray, "frame 24 3"], rotations: np.ndarray, rest: int) -> str:

@@ -22,8 +22,10 @@ from carescene.simulation.situations.references import ReferenceLibrary, load_re
 # Raised whenever the same ticket would give another clip, so that old ones are made again.
 PRODUCE_VERSION: Final = 1
 
-# Attempts at one clip. Half of the drawn situations succeed in the worst family, so that ten fail once in a thousand.
+# Simulations of one clip: half succeed in the worst family, so that ten fail once in a thousand.
 _ATTEMPTS: Final = 10
+# Draws of one clip: a recording without a fitting moment costs nothing and is drawn again.
+_DRAWS: Final = 60
 
 
 @dataclass(frozen=True)
@@ -130,16 +132,21 @@ def _tools(source: Path) -> tuple[ReferenceLibrary, Body]:
 
 def _attempt_all(ticket: Ticket, library: ReferenceLibrary, body: Body, folder: Path) -> ClipRecord:
     refused: list[str] = []
-    for attempt in range(_ATTEMPTS):
-        rng = ticket.chance(attempt)
+    for draw in range(_DRAWS):
+        rng = ticket.chance(draw)
         try:
             plan = FAMILIES[ticket.family].draw(rng, library)
+        except UserError:
+            continue
+        try:
             done = simulate_plan(plan, library, body, ticket.id, int(rng.integers(2**31)))
         except UserError as error:
             refused.append(_short(str(error)))
             continue
         if done.clip is None:
             refused.append(done.reason)
+            if len(refused) >= _ATTEMPTS:
+                break
             continue
         save_clip(done.clip, folder)
         facts: dict[str, str | float] = {**done.clip.attributes, **done.clip.quality}

@@ -1,5 +1,6 @@
 """A plan as the simulation needs it: the imitated motion of the right body, in place, and the furniture around it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +18,7 @@ from carescene.humans.kinematics import forward_kinematics
 from carescene.humans.rotations import rotvec_to_matrix
 from carescene.humans.skeleton import JOINT
 from carescene.scenes import SceneObject, default_object, seat_surface
-from carescene.simulation.situations.plan import Drift, Furniture, Plan
+from carescene.simulation.situations.plan import Drift, Furniture, Plan, recorded_moments
 from carescene.simulation.situations.references import Recording
 
 FPS: Final = 20.0
@@ -78,8 +79,9 @@ def stage(plan: Plan, recording: Recording, body: Body) -> Stage:
     trans[:, 2] += lift
     if plan.imitation.hold:
         rotations, trans = _swaying(plan, rotations, trans, joints[onset])
+    rotations, trans = _leaning(plan.imitation.drifts, rotations, trans)
     for drift in plan.imitation.drifts:
-        rotations, trans = _drifted(drift, rotations, trans, plan)
+        rotations, trans = _drifted(drift, rotations, trans)
     poses = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_rotvec().reshape(-1, 24, 3)
     return Stage(poses, trans, betas.double().numpy(), tuple(objects))
 
@@ -88,9 +90,7 @@ def _played(plan: Plan, recording: Recording) -> tuple[np.ndarray, np.ndarray]:
     """Rotations and positions of the recording on the clip's clock; before its start and after its end it stands."""
     at = frame_times(plan.seconds - 1 / FPS, FPS)
     times = np.arange(len(recording.trans)) / recording.fps
-    wanted = np.clip(plan.imitation.at_s + (at - plan.onset_s) / plan.imitation.stretch, 0.0, times[-1])
-    if plan.imitation.hold:
-        wanted = np.full_like(wanted, plan.imitation.at_s)
+    wanted = np.clip(recorded_moments(plan.imitation, plan.onset_s, at), 0.0, times[-1])
     rotations = rotvec_to_matrix(torch.from_numpy(recording.poses)).numpy()
     return resample_rotations(times, rotations, wanted), resample_positions(times, recording.trans, wanted)
 
@@ -175,28 +175,34 @@ def _feet(joints: Float[np.ndarray, "24 3"]) -> Float[np.ndarray, "3"]:
 def _about(
     point: np.ndarray, turns: np.ndarray, rotations: np.ndarray, trans: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The whole body turned about a point, every frame by its own turn."""
+    """The whole body turned about a point (one, or one per frame), every frame by its own turn."""
     rotations = rotations.copy()
     rotations[:, 0] = turns @ rotations[:, 0]
     return rotations, point + np.einsum("tij,tj->ti", turns, trans - point)
 
 
-def _drifted(drift: Drift, rotations: np.ndarray, trans: np.ndarray, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
-    at = np.arange(len(trans)) / FPS
-    share = np.clip((at - drift.start_s) / drift.seconds, 0.0, 1.0)
-    share = share * share * (3.0 - 2.0 * share)
-    towards = np.array([*drift.towards, 0.0])
-    if drift.lean:
+def _share(drift: Drift, frames: int) -> Float[np.ndarray, "frame"]:
+    """How much of a drift is done: a smooth step from 0 to 1."""
+    share = np.clip((np.arange(frames) / FPS - drift.start_s) / drift.seconds, 0.0, 1.0)
+    return share * share * (3.0 - 2.0 * share)
+
+
+def _leaning(drifts: Sequence[Drift], rotations: np.ndarray, trans: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The body leaning by the sum of all leans, about the floor below it."""
+    total = np.zeros_like(trans)
+    for drift in drifts:
         # Turning about z cross the direction tips the body that way.
-        axis = np.cross([0.0, 0.0, 1.0], towards)
-        turns = Rotation.from_rotvec(share[:, None] * drift.lean * axis).as_matrix()
-        start = min(round(drift.start_s * FPS), len(trans) - 1)
-        rotations, trans = _about(trans[start] * [1.0, 1.0, 0.0], turns, rotations, trans)
+        axis = np.cross([0.0, 0.0, 1.0], [*drift.towards, 0.0])
+        total += _share(drift, len(trans))[:, None] * drift.lean * axis
+    return _about(trans * [1.0, 1.0, 0.0], Rotation.from_rotvec(total).as_matrix(), rotations, trans)
+
+
+def _drifted(drift: Drift, rotations: np.ndarray, trans: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The body shifted, lifted and rolled."""
+    share, towards = _share(drift, len(trans)), np.array([*drift.towards, 0.0])
     if drift.roll:
-        # The body's long axis, from the feet to the head; a positive turn about +y carries the upper side to +x.
-        long = np.array([0.0, 1.0, 0.0])
-        turns = Rotation.from_rotvec(share[:, None] * drift.roll * np.sign(drift.towards[0]) * long).as_matrix()
+        # The long axis of a lying body is y; a positive turn about it carries the upper side to +x.
+        about = np.array([0.0, np.sign(drift.towards[0]), 0.0])
         rotations = rotations.copy()
-        rotations[:, 0] = turns @ rotations[:, 0]
-    moved = trans + share[:, None] * (drift.shift * towards + np.array([0.0, 0.0, drift.lift]))
-    return rotations, moved
+        rotations[:, 0] = Rotation.from_rotvec(share[:, None] * drift.roll * about).as_matrix() @ rotations[:, 0]
+    return rotations, trans + share[:, None] * (drift.shift * towards + np.array([0.0, 0.0, drift.lift]))

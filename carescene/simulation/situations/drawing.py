@@ -112,7 +112,9 @@ def falling(
         Assistance(onset_s, min(0.15, loss_s), held),
         Assistance(end, 0.12, 0.0),
         Stiffness(end, 0.35, legs * rng.uniform(0.6, 1.4), ("legs",)),
-        Protect(end - 0.5 * loss_s, reaction.arms, reaction.head, reaction.arms, reaction.legs, reaction.step),
+        Protect(
+            onset_s + 0.3 * loss_s, reaction.arms, reaction.head, 0.6 * reaction.arms, reaction.legs, reaction.step
+        ),
         Settle(
             end,
             surface="floor",

@@ -58,7 +58,7 @@ def draw_fall_out_of_bed(rng: np.random.Generator, library: ReferenceLibrary) ->
         family="fall_out_of_bed",
         ward_event="fall_out_of_bed",
         cause="roll",
-        imitation=who.imitate(at_s, drifts=(drift,)),
+        imitation=who.imitate(at_s, drifts=(drift,), fade_s=0.5),
         activity="lying",
         posture="lying",
         onset_s=onset,

@@ -10,8 +10,8 @@ from carescene.errors import UserError
 from carescene.humans.skeleton import JOINT
 from carescene.simulation.situations.references import Recording
 
-# Hands hang when they are below the hips by this much, metres.
-_HANGING: Final = 0.0
+# Hands hang when the wrists are at most this far above the pelvis, metres.
+_HANGING: Final = 0.06
 _STILL_SPEED: Final = 0.25
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from carescene.scenes.scene import Parameter
 from carescene.simulation.events import Perturbation, Vector
@@ -57,6 +58,7 @@ class Imitation:
         stretch: the recording is played this many times slower.
         hold: the body stays in the pose of that moment, swaying a little, instead of playing the recording.
         drifts: how the imitated body loses its place.
+        fade_s: after the onset the recording slows down to a stop with this time constant; None: it goes on.
     """
 
     reference: str
@@ -65,6 +67,7 @@ class Imitation:
     stretch: float = 1.0
     hold: bool = False
     drifts: tuple[Drift, ...] = ()
+    fade_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,20 @@ class Plan:
     furniture: tuple[Furniture, ...] = ()
     recovers: bool = False
     side: Side | None = None
+
+
+def recorded_moments(
+    imitation: Imitation, onset_s: float | int, at: Float[np.ndarray, "frame"]
+) -> Float[np.ndarray, "frame"]:
+    """Seconds of the recording that are imitated at times of the clip; negative before the recording starts."""
+    if imitation.hold:
+        return np.full_like(at, imitation.at_s)
+    since = at - onset_s
+    if imitation.fade_s is not None:
+        since = np.where(
+            since > 0, imitation.fade_s * (1.0 - np.exp(-np.maximum(since, 0.0) / imitation.fade_s)), since
+        )
+    return imitation.at_s + since / imitation.stretch
 
 
 def heading(rng: np.random.Generator, direction: Direction, spread: float | int = 0.25) -> tuple[float, float]:

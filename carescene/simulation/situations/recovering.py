@@ -20,6 +20,8 @@ from carescene.simulation.situations.standing import draw_upright, posture_of
 from carescene.simulation.situations.walking import pick_step, walking_activity
 
 _LONGEST_S = 8.0
+# The usual table is 0.74 m high; the hand presses on it.
+_TABLE_TOP = 0.66
 
 
 def draw_stumble_recover(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
@@ -31,7 +33,7 @@ def draw_stumble_recover(rng: np.random.Generator, library: ReferenceLibrary) ->
     activity = walking_activity(rng)
     who = draft(rng, library, activity, step=1.0)
     stretch = draw_stretch(rng, who)
-    step, at_s = pick_step(rng, who, stretch, down=False)
+    step, at_s = pick_step(rng, who, stretch, down=False, left_s=2.4)
     onset = round(min(at_s * stretch, float(rng.uniform(1.0, 3.0))), 3)
     loss = float(rng.uniform(0.4, 0.8))
     towards, seconds = heading(rng, "forward", 0.2), float(rng.uniform(0.2, 0.3))
@@ -72,7 +74,7 @@ def draw_sway_recover(rng: np.random.Generator, library: ReferenceLibrary) -> Pl
     direction = pick_direction(rng, {"backward": 0.3, "left": 0.25, "right": 0.25, "forward": 0.2})
     towards = heading(rng, direction, 0.2)
     half = float(rng.uniform(0.45, 0.9))
-    far = float(rng.uniform(0.09, 0.16))
+    far = float(rng.uniform(0.13, 0.22))
     over = float(rng.uniform(0.2, 0.6))
     drifts = (
         Drift(onset, half, towards, lean=far),
@@ -114,7 +116,7 @@ def draw_grab_recover(rng: np.random.Generator, library: ReferenceLibrary) -> Pl
     sign = -1.0 if side == "left" else 1.0
     towards = heading(rng, side, 0.15)
     half = float(rng.uniform(0.4, 0.7))
-    far = float(rng.uniform(0.12, 0.18))
+    far = float(rng.uniform(0.14, 0.20))
     held = float(rng.uniform(0.8, 1.6))
     drifts = (
         Drift(onset, half, towards, lean=far),
@@ -122,18 +124,21 @@ def draw_grab_recover(rng: np.random.Generator, library: ReferenceLibrary) -> Pl
     )
     loss = half
     back = onset + half + held
-    # An arm put out sideways and down reaches a top of hip height beside the body.
+    # The arm goes out sideways, down to the table's top: shoulders are at 0.8 of the height, arms 0.36 of it long.
+    height = who.person.height_m
+    drop = float(np.arcsin(np.clip((0.80 * height - _TABLE_TOP) / (0.36 * height), 0.2, 0.95))) - far
     arm = (f"{side}_shoulder", f"{side}_elbow")
-    reach: tuple[Vector, Vector] = ((0.0, -0.25 * -sign, 0.62 * sign), (0.0, 0.25 * sign, 0.0))
+    reach: tuple[Vector, Vector] = ((0.0, 0.15 * sign, drop * sign), (0.0, 0.15 * sign, 0.0))
+    hang: tuple[Vector, Vector] = ((0.0, 0.0, 1.25 * sign), (0.0, 0.3 * sign, 0.0))
     events: list[Perturbation] = [
         Assistance(onset, 0.2, float(rng.uniform(0.6, 0.8))),
         PoseTarget(onset + 0.15, 0.35, arm, reach),
         Assistance(back, 0.6, 1.0),
-        PoseTarget(back + 0.5, 0.7, arm, ((0.0, 0.0, 1.25 * sign), (0.0, 0.3 * sign, 0.0))),
+        PoseTarget(back + 0.5, 0.7, arm, hang),
     ]
-    height = 0.50 * who.person.height_m
-    table = Furniture("table", sign * 0.72, float(rng.uniform(0.0, 0.2)), float(rng.normal(0.0, 0.1)) + np.pi / 2)
-    assert height > 0
+    # Turned by a quarter, the table's long side lies along the person; it begins 0.4 m beside the middle of the body.
+    far_off, yaw = float(rng.uniform(0.76, 0.84)), float(rng.normal(0.0, 0.05)) + np.pi / 2
+    table = Furniture("table", sign * far_off, float(rng.uniform(0.0, 0.2)), yaw)
     return Plan(
         **who.common,
         family="grab_recover",

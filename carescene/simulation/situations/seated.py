@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from carescene.simulation.events import Assistance, Perturbation, Protect, Settle, Stiffness
+from carescene.simulation.events import Assistance, Perturbation, PoseTarget, Protect, Settle, Stiffness
 from carescene.simulation.situations.drawing import draft, draw_length, draw_loss, draw_stretch, falling, ordered
 from carescene.simulation.situations.gait import joint_positions
 from carescene.simulation.situations.moments import resting_moment, sitting_down_moment
@@ -21,7 +21,7 @@ def draw_missed_seat(rng: np.random.Generator, library: ReferenceLibrary) -> Pla
     stretch = draw_stretch(rng, who)
     onset = round(min(at_s * stretch, float(rng.uniform(1.5, 4.0))), 3)
     loss = float(np.clip(draw_loss(rng, who.person, 0.2), 0.08, 0.6))
-    events = falling(rng, who.reaction, onset, loss, held=0.15, legs=0.25)
+    events = falling(rng, who.reaction, onset, loss, held=0.03, legs=0.25)
     furniture: tuple[Furniture, ...] = ()
     if rng.random() < 0.75:
         # Far enough behind or beside that the pelvis passes it: half the chair, half the hips.
@@ -36,7 +36,7 @@ def draw_missed_seat(rng: np.random.Generator, library: ReferenceLibrary) -> Pla
         family="missed_seat",
         ward_event="fall_missed_seat",
         cause="missed_seat",
-        imitation=who.imitate(at_s, stretch),
+        imitation=who.imitate(at_s, stretch, fade_s=0.3),
         activity="sitting_down",
         posture="standing",
         onset_s=onset,
@@ -77,21 +77,25 @@ def _slide(rng: np.random.Generator, library: ReferenceLibrary, event: str, seat
     onset = round(min(at_s, float(rng.uniform(0.8, 2.0))), 3)
     # Slow at first; the edge is passed when the seat bones are over it.
     loss = float(np.clip(draw_loss(rng, who.person, 1.1), 0.6, 2.2))
-    way = float(rng.uniform(0.30, 0.42))
-    drift = Drift(onset, loss, heading(rng, "forward", 0.1), shift=way, lean=float(rng.uniform(-0.15, 0.05)))
+    way = float(rng.uniform(0.40, 0.52))
+    # The pelvis goes ahead, the trunk stays behind and sinks back against the seat.
+    drift = Drift(onset, loss, heading(rng, "forward", 0.1), shift=way, lean=-float(rng.uniform(0.12, 0.38)))
     end = onset + loss
+    legs = ("left_hip", "right_hip", "left_knee", "right_knee")
+    hip, knee = (-float(rng.uniform(0.7, 1.1)), 0.0, 0.0), (float(rng.uniform(0.5, 1.0)), 0.0, 0.0)
     events: list[Perturbation] = [
         Assistance(onset, 0.3, 0.8),
         Stiffness(onset, loss, float(rng.uniform(0.3, 0.7)), ("legs",)),
-        Assistance(end - 0.25 * loss, 0.2, 0.0),
-        Stiffness(end, 0.3, float(rng.uniform(0.1, 0.3)), ("legs", "trunk")),
-        Protect(end - 0.2 * loss, who.reaction.arms, who.reaction.head, 0.3 * who.reaction.arms, 0.0, 0.0),
+        PoseTarget(onset + 0.5 * loss, 0.8, legs, (hip, hip, knee, knee)),
+        Assistance(end - 0.15 * loss, 0.2, 0.0),
+        Stiffness(end, 0.3, float(rng.uniform(0.2, 0.5)), ("legs",)),
+        Protect(end - 0.2 * loss, who.reaction.arms, who.reaction.head, 0.0, 0.0, 0.0),
         Settle(
             end,
             surface="floor",
-            delay_s=float(rng.uniform(0.2, 0.5)),
-            duration_s=float(rng.uniform(0.6, 1.4)),
-            share=float(rng.uniform(0.04, 0.12)),
+            delay_s=float(rng.uniform(0.4, 0.9)),
+            duration_s=float(rng.uniform(0.8, 1.6)),
+            share=float(rng.uniform(0.10, 0.25)),
             movement=who.reaction.movement,
         ),
     ]
@@ -100,12 +104,12 @@ def _slide(rng: np.random.Generator, library: ReferenceLibrary, event: str, seat
         family=event,
         ward_event=event,
         cause="slide",
-        imitation=who.imitate(at_s, drifts=(drift,)),
+        imitation=who.imitate(at_s, drifts=(drift,), fade_s=0.5),
         activity="sitting",
         posture="sitting",
         onset_s=onset,
         loss_s=loss,
-        seconds=draw_length(rng, onset, loss),
+        seconds=draw_length(rng, onset, loss + 1.0),
         direction="forward",
         events=ordered(events),
         furniture=(seat,),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from carescene.simulation.events import Assistance, Perturbation, Push, Settle, Stiffness
+from carescene.simulation.events import Assistance, Perturbation, PoseTarget, Push, Settle, Stiffness
 from carescene.simulation.situations.drawing import Draft, draft, draw_length, draw_loss, draw_stretch, falling, ordered
 from carescene.simulation.situations.gait import joint_positions
 from carescene.simulation.situations.moments import reaching_moment, standing_moment
@@ -32,9 +32,9 @@ def draw_weight_shift(rng: np.random.Generator, library: ReferenceLibrary) -> Pl
         rng, library, {"standing": 0.36, "reaching": 0.26, "walking": 0.16, "turning": 0.22}, step=0.6
     )
     loss = max(draw_loss(rng, who.person, 0.75), 0.35)
-    direction = pick_direction(rng, {"backward": 0.40, "left": 0.22, "right": 0.22, "forward": 0.16})
+    direction = pick_direction(rng, {"backward": 0.50, "left": 0.19, "right": 0.19, "forward": 0.12})
     drift = Drift(onset, loss, heading(rng, direction, 0.2), lean=float(rng.uniform(0.20, 0.34)))
-    events = falling(rng, who.reaction, onset, loss, held=float(rng.uniform(0.5, 0.7)))
+    events = falling(rng, who.reaction, onset, loss, held=float(rng.uniform(0.08, 0.25)))
     return Plan(
         **who.common,
         family="weight_shift",
@@ -61,20 +61,23 @@ def draw_bump(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
         rng, library, {"standing": 0.55, "walking": 0.25, "turning": 0.20}, step=0.8
     )
     loss = draw_loss(rng, who.person, 0.4)
-    direction = pick_direction(rng, {"backward": 0.34, "left": 0.23, "right": 0.23, "forward": 0.20})
+    direction = pick_direction(rng, {"backward": 0.42, "left": 0.22, "right": 0.22, "forward": 0.14})
     seconds = float(rng.uniform(0.15, 0.30))
-    push = impulse_force(who.person, rng.uniform(0.7, 1.4), seconds)
+    push = impulse_force(who.person, rng.uniform(0.5, 1.1), seconds)
     joint = "spine3" if rng.random() < 0.7 else "pelvis"
+    towards = heading(rng, direction)
+    # The feet do not follow the push: the body goes on leaning that way.
+    drift = Drift(onset, max(loss, 0.4), towards, lean=float(rng.uniform(0.15, 0.30)))
     events = [
-        Push(onset, seconds, joint, force(heading(rng, direction), push)),
-        *falling(rng, who.reaction, onset, loss, held=0.2),
+        Push(onset, seconds, joint, force(towards, push)),
+        *falling(rng, who.reaction, onset, loss, held=0.06),
     ]
     return Plan(
         **who.common,
         family="bump",
         ward_event="fall_bump",
         cause="bump",
-        imitation=imitation,
+        imitation=with_drift(imitation, drift),
         activity=activity,
         posture=posture_of(activity),
         onset_s=onset,
@@ -96,9 +99,11 @@ def draw_support_loss(rng: np.random.Generator, library: ReferenceLibrary) -> Pl
     )
     loss = draw_loss(rng, who.person, 0.35)
     side: Side = "left" if rng.random() < 0.5 else "right"
-    direction = pick_direction(rng, {side: 0.5, "down": 0.2, "forward": 0.15, "backward": 0.15})
+    direction = pick_direction(rng, {side: 0.45, "down": 0.15, "forward": 0.05, "backward": 0.35})
     legs = tuple(f"{side}_{joint}" for joint in ("hip", "knee", "ankle"))
     seconds = float(rng.uniform(0.3, 0.5))
+    lean = 0.0 if direction == "down" else float(rng.uniform(0.10, 0.22))
+    drift = Drift(onset, max(loss, 0.4), heading(rng, direction), lean=lean)
     events = [
         Stiffness(onset, float(rng.uniform(0.1, 0.3)), float(rng.uniform(0.03, 0.12)), legs),
         Push(
@@ -107,14 +112,14 @@ def draw_support_loss(rng: np.random.Generator, library: ReferenceLibrary) -> Pl
             "pelvis",
             force(heading(rng, direction), impulse_force(who.person, rng.uniform(0.2, 0.5), seconds)),
         ),
-        *falling(rng, who.reaction, onset, loss, held=0.25),
+        *falling(rng, who.reaction, onset, loss, held=0.06),
     ]
     return Plan(
         **who.common,
         family="support_loss",
         ward_event="fall_support_loss",
         cause="support_loss",
-        imitation=imitation,
+        imitation=with_drift(imitation, drift),
         activity=activity,
         posture=posture_of(activity),
         onset_s=onset,
@@ -134,14 +139,18 @@ def draw_collapse(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
     """
     activity, who, imitation, onset = draw_upright(rng, library, {"standing": 0.7, "walking": 0.2, "turning": 0.1})
     loss = float(rng.uniform(0.3, 0.8))
-    direction = pick_direction(rng, {"down": 0.45, "forward": 0.15, "backward": 0.16, "left": 0.12, "right": 0.12})
+    direction = pick_direction(rng, {"down": 0.45, "forward": 0.08, "backward": 0.27, "left": 0.10, "right": 0.10})
     lean = 0.0 if direction == "down" else float(rng.uniform(0.06, 0.16))
     drift = Drift(onset, loss, heading(rng, direction, 0.3), lean=lean)
-    # The head droops first: the neck is limp before the legs are.
+    # The head droops first: the neck is limp before the legs are. Hips and knees fold.
+    folding = ("left_hip", "right_hip", "left_knee", "right_knee")
+    hip, knee = (-float(rng.uniform(0.5, 1.1)), 0.0, 0.0), (float(rng.uniform(1.0, 1.7)), 0.0, 0.0)
     events: list[Perturbation] = [
         Stiffness(onset, 0.6 * loss, 0.05, ("neck",)),
-        Stiffness(onset, loss, float(rng.uniform(0.03, 0.08)), ("legs", "trunk", "arms")),
-        Assistance(onset + 0.3 * loss, 0.7 * loss, 0.0),
+        Stiffness(onset, loss, float(rng.uniform(0.03, 0.08)), ("trunk", "arms")),
+        Stiffness(onset, loss, float(rng.uniform(0.04, 0.10)), ("legs",)),
+        PoseTarget(onset + 0.1 * loss, 0.7 * loss, folding, (hip, hip, knee, knee)),
+        Assistance(onset + 0.1 * loss, 0.8 * loss, 0.0),
         Settle(onset + loss, surface="floor", delay_s=0.1, duration_s=0.5, share=float(rng.uniform(0.02, 0.05))),
     ]
     return Plan(
@@ -186,7 +195,7 @@ def draw_upright(
     else:
         _, at_s = pick_step(rng, who, stretch, down=bool(rng.random() < 0.5))
     latest = at_s * stretch
-    return activity, who, who.imitate(at_s, stretch), round(min(latest, float(rng.uniform(1.0, 3.5))), 3)
+    return activity, who, who.imitate(at_s, stretch, fade_s=0.35), round(min(latest, float(rng.uniform(1.0, 3.5))), 3)
 
 
 def with_drift(imitation: Imitation, drift: Drift) -> Imitation:
@@ -198,6 +207,7 @@ def with_drift(imitation: Imitation, drift: Drift) -> Imitation:
         imitation.stretch,
         imitation.hold,
         (*imitation.drifts, drift),
+        imitation.fade_s,
     )
 
 

@@ -34,14 +34,14 @@ def draw_trip(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
     events = [
         HeldFoot(onset, float(rng.uniform(0.25, 0.6)), step.side),
         Push(onset + 0.05, seconds, "spine3", force(towards, push)),
-        *falling(rng, who.reaction, onset, loss, held=0.25),
+        *falling(rng, who.reaction, onset, loss, held=0.03),
     ]
     return Plan(
         **who.common,
         family="trip",
         ward_event="fall_trip",
         cause="trip",
-        imitation=who.imitate(at_s, stretch),
+        imitation=who.imitate(at_s, stretch, fade_s=0.35),
         activity=activity,
         posture="walking",
         onset_s=onset,
@@ -75,14 +75,14 @@ def draw_slip(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
         FootFriction(onset, 1.2, step.side, float(rng.uniform(0.02, 0.08))),
         Push(onset, seconds, f"{step.side}_ankle", force(ahead, foot)),
         Push(onset + 0.08, seconds, "spine3", force(towards, push)),
-        *falling(rng, who.reaction, onset, loss, held=0.25),
+        *falling(rng, who.reaction, onset, loss, held=0.03),
     ]
     return Plan(
         **who.common,
         family="slip",
         ward_event="fall_slip",
         cause="slip",
-        imitation=who.imitate(at_s, stretch),
+        imitation=who.imitate(at_s, stretch, fade_s=0.35),
         activity=activity,
         posture="walking",
         onset_s=onset,
@@ -94,15 +94,24 @@ def draw_slip(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
     )
 
 
-def pick_step(rng: np.random.Generator, who: Draft, stretch: float, *, down: bool) -> tuple[Step, float]:
+def pick_step(
+    rng: np.random.Generator, who: Draft, stretch: float, *, down: bool, left_s: float = 0.0
+) -> tuple[Step, float]:
     """Draw a step of the recording and the moment of it that becomes the onset: mid swing, or touching down.
+
+    Args:
+        rng, who: source of chance, and whose recording.
+        stretch: the recording is played this many times slower.
+        down: touching down instead of mid swing.
+        left_s: seconds of the clip that the recording must still last after the onset.
 
     Raises:
         UserError: the recording has no step that leaves a second of walking before it.
     """
     steps = find_steps(joint_positions(who.recording), who.recording.fps)
     moments = [(step, step.down_s if down else step.swing_s) for step in steps]
-    fitting = [(step, at) for step, at in moments if at * stretch >= _EARLIEST_S]
+    last = (len(who.recording.trans) - 1) / who.recording.fps
+    fitting = [(step, at) for step, at in moments if at * stretch >= _EARLIEST_S and (last - at) * stretch >= left_s]
     if not fitting:
         raise UserError(
             f"Expected a step after the first second of '{who.reference.id}', but there is none. Take another walk."
