@@ -18,6 +18,8 @@ from carescene.clips.clip import Clip, Source
 from carescene.clips.files import load_clip, save_clip
 from carescene.clips.prepare.splits import SPLITS, TEST_SHARE, VALIDATION_SHARE
 from carescene.encounters.alone import is_touching, place_alone
+from carescene.encounters.company import add_company
+from carescene.encounters.gait import Gait, find_gait
 from carescene.encounters.sources import SourceClip, Sources, read_sources
 from carescene.errors import UserError
 from carescene.files import writable_folder, write_atomically
@@ -28,6 +30,9 @@ from carescene.scenes.placement_own import bare_room
 # After this many rooms or sources, a number is given up and counted as refused.
 _TRIES: Final = 4
 _WRITE_EVERY: Final = 50
+_GAITS: Final = 24
+# Nobody at work walks like a child, a giant or a zombie.
+_GAIT_STYLES: Final = ("normal", "active", "masculine", "feminine", "youthful")
 VERSION: Final = "scenes-1"
 
 
@@ -138,11 +143,35 @@ def _attempt(sources: Sources, split: str, persons: int, plan: Plan, rng: np.ran
         raise UserError(f"Expected clips of split {split}, but got none. Prepare more recordings.")
     clip = _furnished(source, plan.out)
     placed = place_alone(source, clip, rng, plan.rooms)
-    made = placed.clip
+    made, kinds = placed.clip, ["alone"]
+    if persons > 1:
+        company = add_company(source, placed, gaits_of(sources, split), persons - 1, rng)
+        made, kinds = company.clip, company.kinds
     made.source = Source("scenes", _licence(clip), f"{clip.id} seed {plan.seed}")
-    made.attributes.update(action=source.action, place=placed.where, sources=clip.id, encounter="alone")
+    made.attributes.update(action=source.action, place=placed.where, sources=clip.id, encounter="+".join(kinds))
     made.attributes["class"] = source.action
     return made
+
+
+def gaits_of(sources: Sources, split: str) -> list[Gait]:
+    """Gaits of a split's walks in the styles of people at work; found once per process."""
+    known = _gaits.get((id(sources), split))
+    if known is not None:
+        return known
+    walks = [clip for clip in sources.of(split, "walk") if clip.style in _GAIT_STYLES]
+    found: list[Gait] = []
+    # A fixed order, so that every worker has the same gaits.
+    for number in np.random.default_rng(7).permutation(len(walks)):
+        try:
+            found.append(find_gait(walks[int(number)].load()))
+        except UserError:
+            continue
+        if len(found) == _GAITS:
+            break
+    if not found:
+        raise UserError(f"Expected walks in split {split} of the sources, but found none. Add prepared motion capture.")
+    _gaits[(id(sources), split)] = found
+    return found
 
 
 def _furnished(source: SourceClip, out: Path) -> Clip:
@@ -164,6 +193,7 @@ def _licence(*clips: Clip) -> str:
     return "; ".join(names) or "unknown"
 
 
+_gaits: dict[tuple[int, str], list[Gait]] = {}
 _read: dict[tuple[Path, ...], Sources] = {}
 
 

@@ -147,11 +147,11 @@ def free_path(
         middles of cells from beside `start` to beside `goal`, metres.
     """
     grid = walkable_grid(scene, radius_m, skip=skip)
-    first, last = _nearest_free(grid, start), _nearest_free(grid, goal)
+    first, last = nearest_free(grid, start), nearest_free(grid, goal)
     if first is None or last is None:
         return None
     rows, columns = grid.free.shape
-    _, before = dijkstra(_graph(grid.free), indices=first, return_predecessors=True)
+    _, before = dijkstra(cell_graph(grid.free), indices=first, return_predecessors=True)
     way = [last]
     while way[-1] != first:
         step = int(before[way[-1]])
@@ -186,14 +186,15 @@ def bedside_spots(
 
 def reachable(grid: WalkGrid, start: tuple[float, float]) -> Bool[np.ndarray, "row column"]:
     """Cells that a disc can reach from a place on the floor."""
-    cell = _nearest_free(grid, start)
+    cell = nearest_free(grid, start)
     if cell is None:
         return np.zeros_like(grid.free)
     regions, _ = label(grid.free, structure=np.ones((3, 3)))  # pyright: ignore[reportGeneralTypeIssues]
     return regions == regions.reshape(-1)[cell]
 
 
-def _graph(free: Bool[np.ndarray, "row column"]) -> csr_array:
+def cell_graph(free: Bool[np.ndarray, "row column"]) -> csr_array:
+    """Steps between neighbouring free cells (numbered row by row), in cells: 1 and the square root of 2."""
     number = np.arange(free.size).reshape(free.shape)
     starts, ends, lengths = [], [], []
     for right, down in _STEPS:
@@ -210,7 +211,8 @@ def _graph(free: Bool[np.ndarray, "row column"]) -> csr_array:
     return coo_array(both_ways, shape=(free.size, free.size)).tocsr()
 
 
-def _nearest_free(grid: WalkGrid, point: tuple[float, float], within_m: float = 0.1) -> int | None:
+def nearest_free(grid: WalkGrid, point: tuple[float, float], within_m: float = 0.1) -> int | None:
+    """Number of the free cell nearest to a place, None if there is none within this many metres."""
     distance = np.linalg.norm(grid.points() - np.array(point), axis=-1)
     distance[~grid.free] = np.inf
     cell = int(distance.argmin())

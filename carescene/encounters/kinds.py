@@ -1,0 +1,319 @@
+"""The kinds of encounters: who joins somebody in a room, where they stop, what they do there, and how it is told."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from jaxtyping import Float
+
+from carescene.encounters.actor import FPS, LONGEST_FRAMES, Actor, can_wait
+from carescene.encounters.deeds import bend_and_reach, kneel_and_reach, look_on
+from carescene.encounters.gait import Gait
+from carescene.encounters.places import bed_side
+from carescene.encounters.stage import Stage, heading_to
+from carescene.encounters.staff import TALK_M, Visit, make_cast, perform_visit
+from carescene.encounters.ways import Ways
+from carescene.encounters.words import them, who
+from carescene.errors import UserError
+from carescene.scenes.fitting_furniture import carrier_of
+from carescene.scenes.footprint import footprint
+from carescene.scenes.scene import Scene, SceneObject
+
+if TYPE_CHECKING:
+    from carescene.simulation.cast import Cast
+
+# Whoever kneels by somebody or reaches for them is within an arm's length of the nearest part of them.
+_KNEEL_M: Final = (0.36, 0.62)
+_BEDSIDE_M: Final = 0.10
+# Staff hurry to somebody who has fallen: about 1.5 times their usual pace, still walking.
+_HURRY: Final = 1.45
+# Seconds until somebody in the room has seen what happened and moves off.
+_REACTION_S: Final = (0.5, 1.6)
+_SPINE: Final = (0, 3, 6, 9)
+
+
+@dataclasses.dataclass(frozen=True)
+class Encounter:
+    """Who joins, the room as it then is, and clauses that follow what the first person does ("a nurse walks in ...")."""
+
+    actors: list[Actor]
+    scene: Scene
+    clauses: list[str]
+
+
+Maker = Callable[[Stage, Gait, np.random.Generator], Encounter]
+
+
+def kneel_beside(stage: Stage, gait: Gait, rng: np.random.Generator, *, hurry: bool = False) -> Encounter:
+    """Somebody comes to a person on the floor, kneels and lays a hand on them (staff respond to a fall).
+
+    With `hurry`, they are in the room already, see the fall and set off some tenths of a second after it.
+    """
+    body = np.nanmedian(stage.at_end(), axis=0)
+    target = body[[6, 9, 16, 17]].mean(axis=0)
+    cast = make_cast("staff", rng)
+    rest = _rest_frame(stage)
+    last = _frames_from(stage, rest)
+    start, first = _start(stage, rng, hurry, body[:, :2], last)
+    ways = stage.ways(start, last)
+    # The knee comes down 28 cm behind the place where the person stopped.
+    spot = _first_spot(stage, body, target, (_KNEEL_M[0], _KNEEL_M[1]), ways, rng)
+    deeds = kneel_and_reach(target + [0, 0, 0.06], float(rng.uniform(1.0, 2.5)))
+    visit = _visit(stage, ways, spot, target[:2], deeds, ("staff_kneel", "kneel_down"), first, hurry, rng, rest)
+    actor = perform_visit(visit, cast, gait, rng)
+    helper, name = who(cast.info, rng), them(stage.clip.persons[0])
+    after = round(first / FPS - rest / FPS, 1)
+    if hurry:
+        clauses = [
+            f"{helper} in the room hurries over and kneels beside {name}",
+            f"{helper} sees it, hurries to {name} and kneels down",
+            f"{after:g} seconds later {helper} hurries over and kneels by {name}",
+        ]
+    else:
+        came = _came(visit)
+        clauses = [f"{helper} {came} and kneels beside {name}", f"{helper} {came}, goes down on one knee by {name}"]
+    return Encounter([actor], stage.scene, clauses)
+
+
+def stand_by(stage: Stage, gait: Gait, rng: np.random.Generator, *, role: str = "staff") -> Encounter:
+    """Somebody comes and stops before a person, to talk: 0.75 to 1.15 m away and face to face where there is room."""
+    body = np.nanmedian(stage.at_end(), axis=0)
+    target = body[15]
+    cast = make_cast(role, rng)
+    frames = _frames_from(stage, 0)
+    start, first = _start(stage, rng, False, body[:, :2], frames)
+    ways = stage.ways(start, frames)
+    low, high = TALK_M if stage.state() != "fallen" else (0.5, 0.9)
+    spot = _first_spot(stage, body, target, (low - 0.15, high - 0.15), ways, rng, before=_front(stage))
+    down = 22.0 if target[2] < 1.0 else 10.0 if target[2] < 1.35 else 3.0
+    deeds = look_on(down, float(rng.uniform(1.0, 2.5)))
+    visit = _visit(stage, ways, spot, target[:2], deeds, None, first, False, rng, 0)
+    actor = perform_visit(visit, cast, gait, rng)
+    helper, name = who(cast.info, rng), them(stage.clip.persons[0])
+    came = _came(visit)
+    clauses = [f"{helper} {came} and stops in front of {name}", f"{helper} {came} and stands beside {name}"]
+    return Encounter([actor], stage.scene, clauses if _is_before(stage, spot) else clauses[1:])
+
+
+def bend_over(stage: Stage, gait: Gait, rng: np.random.Generator) -> Encounter:
+    """Somebody comes to the side of the bed and bends over the person in it, a hand on their arm or chest."""
+    bed = _bed_under(stage)
+    body = np.nanmedian(stage.at_end(), axis=0)
+    target = body[[9, 16, 17]].mean(axis=0)
+    cast = make_cast("staff", rng)
+    frames = _frames_from(stage, 0)
+    start, first = _start(stage, rng, False, body[:, :2], np.zeros_like(frames))
+    ways = Ways.of(stage.scene, start)
+    if ways is None:
+        raise _refused("the door", "no free floor there")
+    part, options = footprint(bed), []
+    along = float(((target[:2] - [part.x, part.y]) @ part.axes.T)[1])
+    for sign in (-1.0, 1.0):
+        off = part.half_x + _BEDSIDE_M + cast.anatomy.belly
+        spot = np.array(part.world(sign * off, min(along + float(rng.uniform(0.0, 0.25)), part.half_y - 0.3)))
+        if np.isfinite(ways.length(spot)):
+            options.append((ways.length(spot), spot))
+    if not options:
+        raise _refused(f"a side of '{bed.id}'", "none that can be reached")
+    spot = min(options, key=lambda each: each[0])[1]
+    side = bed_side(bed, spot)
+    facing = np.array(part.world(0.0, float(((spot - [part.x, part.y]) @ part.axes.T)[1])))
+    near = target + 0.12 * np.append((spot - target[:2]) / np.linalg.norm(spot - target[:2]), 0.0)
+    bend = float(rng.uniform(30, 48))
+    deeds = bend_and_reach(near + [0, 0, 0.12], float(rng.uniform(0.8, 1.8)), bend)
+    visit = _visit(stage, ways, spot, facing, deeds, ("staff_bend_over_bed", "other"), first, False, rng, 0)
+    actor = perform_visit(visit, cast, gait, rng)
+    helper, name, came = who(cast.info, rng), them(stage.clip.persons[0]), _came(visit)
+    clauses = [
+        f"{helper} {came} and bends over {name} from the {side} side of the bed",
+        f"{helper} {came}, steps up to the {side} side of the bed and bends over {name}",
+    ]
+    return Encounter([actor], stage.scene, clauses)
+
+
+def walk_past(stage: Stage, gait: Gait, rng: np.random.Generator) -> Encounter:
+    """Somebody comes in and walks past, at least 60 cm from the others, to another part of the room."""
+    role = "visitor" if rng.random() < 0.2 else "staff"
+    cast = make_cast(role, rng)
+    frames = np.ones(stage.clip.num_frames, bool)
+    start = stage.entrance
+    if start is None:
+        raise _refused("a door", "none")
+    ways = stage.ways(start, frames, keep_m=0.6)
+    if ways is None:
+        raise _refused("a free way from the door", "somebody in it")
+    cells = ways.grid.points()[np.isfinite(ways.cost) & (ways.cost > 2.0)]
+    if not len(cells):
+        raise _refused("a way of 2 m past the people", "none")
+    spot = cells[int(rng.integers(len(cells)))]
+    path = ways.to(spot)
+    if path is None:
+        raise _refused("a way of 2 m past the people", "none")
+    step = path[-1] - path[-min(10, len(path))]
+    heading = math.atan2(step[1], step[0])
+    length = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
+    need = round(FPS * (length / gait.speed + 1.5))
+    first = int(rng.integers(0, max(stage.clip.num_frames - need, 1)))
+    visit = Visit(spot, heading, path, look_on(0.0, 0.6), None, first)
+    actor = perform_visit(visit, cast, gait, rng)
+    helper = who(cast.info, rng)
+    clauses = [f"{helper} walks in from the door and past {them(stage.clip.persons[0])}", f"{helper} walks past"]
+    return Encounter([actor], stage.scene, clauses)
+
+
+def _rest_frame(stage: Stage) -> int:
+    """Frame in which whoever falls has come to rest; 0 for who lay there from the start."""
+    falls = [event.end_s for event in stage.clip.events if event.label == "fall" and event.person == 0]
+    return min(round(max(falls, default=0.0) * stage.clip.fps), stage.clip.num_frames - 1)
+
+
+def _frames_from(stage: Stage, first: int) -> np.ndarray:
+    frames = np.zeros(stage.clip.num_frames, bool)
+    frames[first:] = True
+    return frames
+
+
+def _start(
+    stage: Stage, rng: np.random.Generator, inside: bool, body: Float[np.ndarray, "joint 2"], frames: np.ndarray
+) -> tuple[tuple[float, float], int]:
+    """Where somebody starts, and in which frame: at the door, or at a free place 1.5 to 4 m from the person."""
+    if not inside:
+        if stage.entrance is None:
+            raise _refused("a door", "none")
+        return stage.entrance, 0
+    whole = stage.joints[0][np.isfinite(stage.joints[0]).all(axis=(1, 2))][..., :2].reshape(-1, 2)
+    ways = Ways.of(stage.scene, stage.entrance or tuple(stage.scene.polygon[0]), whole, keep_m=0.5)
+    if ways is None:
+        raise _refused("free floor for somebody to stand", "none")
+    cells = ways.grid.points()[np.isfinite(ways.cost)]
+    far = np.linalg.norm(cells[:, None] - body[None, ::3], axis=-1).min(axis=1)
+    cells = cells[(far > 1.4) & (far < 4.0)]
+    if not len(cells):
+        raise _refused("free floor 1.4 to 4 m from the person", "none")
+    spot = cells[int(rng.integers(len(cells)))]
+    react = round(float(rng.uniform(*_REACTION_S)) * FPS)
+    falls = [event.start_s for event in stage.clip.events if event.label == "fall" and event.person == 0]
+    impact = float(stage.clip.attributes.get("impact_s", falls[0] + 0.8 if falls else 0.0))
+    del frames
+    return (float(spot[0]), float(spot[1])), round(impact * FPS) + react
+
+
+def _first_spot(
+    stage: Stage,
+    body: Float[np.ndarray, "24 3"],
+    target: Float[np.ndarray, "3"],
+    distance: tuple[float, float],
+    ways: Ways | None,
+    rng: np.random.Generator,
+    before: float | None = None,
+) -> Float[np.ndarray, "2"]:
+    """The place to stop with the shortest way, if given preferably within 75 degrees of where the person looks."""
+    if ways is None:
+        raise _refused("a free way to the person", "none")
+    spots = stage.spots_around(target[:2], body[:, :2], distance, ways, rng)
+    if before is not None:
+        ahead = [s for s in spots if abs(math.remainder(heading_to(target[:2], s) - before, 2 * math.pi)) < 1.3]
+        spots = ahead or spots
+    if not spots:
+        raise _refused("a free place beside the person", "none that can be reached")
+    return spots[0]
+
+
+def _visit(
+    stage: Stage,
+    ways: Ways | None,
+    spot: Float[np.ndarray, "2"],
+    target: Float[np.ndarray, "2"],
+    deeds,
+    event: tuple[str, str] | None,
+    first: int,
+    hurry: bool,
+    rng: np.random.Generator,
+    not_before: int,
+) -> Visit:
+    """The visit, begun so that it ends in time: whoever comes too late is met on the way or comes in earlier."""
+    path = ways.to(spot) if ways is not None else None
+    if path is None:
+        raise _refused("a way to the person", "none")
+    haste = _HURRY if hurry else float(rng.uniform(0.9, 1.15))
+    speed = 1.15 * haste
+    steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
+    walk_s = float(steps.sum()) / speed + 2.2
+    deeds_s = 4.5 if event is not None else 3.0
+    most = LONGEST_FRAMES / FPS
+    if not can_wait(stage.clip):
+        most = stage.clip.seconds
+    if hurry:
+        spare = most - first / FPS - walk_s - deeds_s
+        if spare < -1.0:
+            raise _refused("time to hurry there", f"{-spare:.1f} s too little")
+        return Visit(spot, heading_to(spot, target), path, deeds, event, first, False, haste)
+    # Not there before the person is at rest, and done before the clip must end.
+    earliest = max(not_before / FPS - walk_s + 0.3, 0.0)
+    latest = most - walk_s - deeds_s
+    if latest < earliest:
+        # Seen from when the person is on the way already.
+        cut = (earliest - latest) * speed
+        along = np.concatenate([[0.0], np.cumsum(steps)])
+        if cut > along[-1] - 0.8:
+            raise _refused("time to come and act", f"{earliest - latest:.1f} s too little")
+        path = path[along >= cut]
+        latest = earliest
+    begin = round(FPS * float(rng.uniform(earliest, min(latest, earliest + 1.5))))
+    return Visit(spot, heading_to(spot, target), path, deeds, event, begin, True, haste)
+
+
+def _came(visit: Visit) -> str:
+    return "walks in from the door" if visit.enters else "walks up"
+
+
+def _front(stage: Stage) -> float | None:
+    """Where the person looks at the end, angle from +x; None for who lies."""
+    if stage.state() in ("lying", "fallen"):
+        return None
+    body = np.nanmedian(stage.at_end(), axis=0)
+    left = body[16, :2] - body[17, :2]
+    return math.atan2(-left[0], left[1])
+
+
+def _is_before(stage: Stage, spot: Float[np.ndarray, "2"]) -> bool:
+    front = _front(stage)
+    head = np.nanmedian(stage.at_end(), axis=0)[15, :2]
+    return front is not None and abs(math.remainder(heading_to(head, spot) - front, 2 * math.pi)) < 0.8
+
+
+def _bed_under(stage: Stage) -> SceneObject:
+    pelvis = stage.at_end()[:, 0]
+    bed = carrier_of(stage.scene, pelvis)
+    if bed is None or bed.kind != "bed":
+        raise _refused("the person to be in bed", f"them on {bed.kind if bed else 'no furniture'}")
+    return bed
+
+
+def _refused(expected: str, got: str) -> UserError:
+    return UserError(f"Expected {expected} for this encounter, but got {got}. Take another room, place or clip.")
+
+
+def hurry_to(stage: Stage, gait: Gait, rng: np.random.Generator) -> Encounter:
+    """Staff in the room react to a fall: hurry over and kneel."""
+    return kneel_beside(stage, gait, rng, hurry=True)
+
+
+def visit_standing(stage: Stage, gait: Gait, rng: np.random.Generator) -> Encounter:
+    """A visitor comes and stands by the person."""
+    return stand_by(stage, gait, rng, role="visitor")
+
+
+# By what the first person does at the end of their clip: kinds with how often they are tried.
+KINDS: Final[Mapping[str, tuple[tuple[str, Maker, float], ...]]] = MappingProxyType(
+    {
+        "fallen": (("kneel_beside", kneel_beside, 0.5), ("hurry_to", hurry_to, 0.35), ("stand_by", stand_by, 0.15)),
+        "lying": (("bend_over", bend_over, 0.6), ("stand_by", stand_by, 0.15), ("walk_past", walk_past, 0.25)),
+        "sitting": (("stand_by", stand_by, 0.5), ("visit_standing", visit_standing, 0.2), ("walk_past", walk_past, 0.3)),
+        "standing": (("stand_by", stand_by, 0.5), ("visit_standing", visit_standing, 0.2), ("walk_past", walk_past, 0.3)),
+        "walk": (("walk_past", walk_past, 1.0),),
+    }
+)
