@@ -98,3 +98,49 @@ def test_loader_starts_a_new_epoch_after_a_finished_one() -> None:
 def test_loader_length_is_one_pass_unless_given() -> None:
     assert len(loader()) == 10
     assert len(loader(25)) == 25
+
+
+# ------------------------------------------------------------------------------------------------ kinds and weights
+
+
+def test_equal_weights_draw_every_clip_once() -> None:
+    batches = LengthBatches(LENGTHS[:100], 10, seed=0, weights=[0.3] * 100)
+    assert sorted(index for batch in batches for index in indices(batch)) == list(range(100))
+
+
+def test_weighted_draws_are_never_more_than_one_off_their_expectation() -> None:
+    weights = np.random.default_rng(1).uniform(0.1, 5.0, size=100)
+    expected = weights / weights.sum() * 100
+    total = np.zeros(100)
+    batches = LengthBatches(LENGTHS[:100], 10, seed=0, weights=weights.tolist())
+    for number in range(200):
+        counts = np.bincount([i for at in range(10) for i in indices(batches.batch(10 * number + at))], minlength=100)
+        assert (np.abs(counts - expected) < 1).all()
+        total += counts
+    assert np.abs(total / 200 - expected).max() < 0.15
+
+
+def test_clips_without_weight_are_never_drawn() -> None:
+    batches = LengthBatches(LENGTHS[:100], 10, seed=0, weights=[0.0] * 50 + [1.0] * 50)
+    assert min(index for number in range(50) for index in indices(batches.batch(number))) >= 50
+
+
+def test_copies_of_a_clip_in_one_pass_are_told_apart() -> None:
+    batches = LengthBatches(LENGTHS[:100], 10, seed=0, weights=[10.0] + [1.0] * 99)
+    draws = [(draw.index, draw.copy) for batch in batches for draw in batch]
+    assert len(draws) == len(set(draws)) == 100
+    assert max(copy for index, copy in draws if index == 0) >= 8
+
+
+def test_kinds_keep_to_themselves() -> None:
+    rng = np.random.default_rng(0)
+    lengths, kinds = rng.integers(20, 201, size=2000), rng.integers(0, 4, size=2000)
+    batches = LengthBatches(lengths.tolist(), 32, seed=0, kinds=kinds.tolist())
+    held = [set(kinds[indices(batch)]) for batch in batches]
+    assert sum(len(kind) > 1 for kind in held) <= 3, "one batch at each seam"
+    assert sorted(index for batch in batches for index in indices(batch)) == sorted(
+        {index for batch in batches for index in indices(batch)}
+    )
+    frames = np.array([lengths[indices(batch)] for batch in batches])
+    assert 1 - frames.sum() / (frames.max(axis=1).sum() * 32) < 0.15
+    assert [min(kind) for kind in held] != sorted(min(kind) for kind in held), "kinds take turns"
