@@ -24,7 +24,8 @@ from diffusion.steering.energies import (
     StayInside,
 )
 from diffusion.steering.finishing import FinishConfig, Finished, finish
-from diffusion.steering.projection import Metric, Problem
+from diffusion.steering.metric import Metric
+from diffusion.steering.projection import Problem
 from diffusion.steering.rows import ClipConstraints, compile_constraints
 from diffusion.steering.steering import Steering, SteeringConfig
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from carescene.humans.rotations import rotvec_to_matrix
 from carescene.humans.skeleton import MODEL_JOINTS
-from diffusion.steering.projection import GROUPS, MOVE_GROUP
+from diffusion.steering.metric import GROUPS, MOVE_GROUP
 from diffusion.steering.rows import Rows
 from diffusion.steering.tangent import MOVES, Posture, pull_joints
 

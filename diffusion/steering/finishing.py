@@ -28,12 +28,12 @@ from diffusion.leg_ik import move_ankles
 from diffusion.representation import BODY, MOTION_FEATURES, TRANS, encode_motion, features_to_rotations
 from diffusion.steering.body_rows import BodyRows, apply_moves, exact_rows, solve_rows
 from diffusion.steering.contact_rows import Skin, people_rows, room_rows
-from diffusion.steering.projection import GROUPS, HEIGHT, PATH, Metric, time_kernels
+from diffusion.steering.metric import GROUPS, HEIGHT, PATH, Metric, time_kernels
 from diffusion.steering.rows import ClipConstraints
 from diffusion.steering.tangent import Posture
 
 # Corrections of finished motion: the path hardly moves, because feet stand; poses turn within a third of a second.
-FINISHING_METRIC: Final = Metric(path_speed=0.05, path_start=0.05, height=0.05, root_turn=0.05, turn=0.15)
+FINISHING_METRIC: Final = Metric(path_speed=0.05, path_start=0.05, height=0.02, turn=0.5)
 _LEG_JOINTS: Final = tuple(
     tuple(JOINT[f"{side}_{name}"] for name in ("hip", "knee", "ankle", "foot")) for side in ("left", "right")
 )
@@ -200,7 +200,11 @@ class _Work:
         for person in range(self.asked.persons):
             rests = self._rest_heights(person)
             shift = ankle_shift(joints[person], self.asked.fps, rest_heights=rests, pinned=pinned[person])
-            self.rotations[person] = move_ankles(self.rotations[person], joints[person], shift)
+            turned = move_ankles(self.rotations[person], joints[person], shift)
+            for side, leg in enumerate(_LEG_JOINTS):
+                # Legs that need not move stay as they are, whichever way their knees bend.
+                moved = torch.nonzero((shift[:, side] != 0).any(-1))
+                self.rotations[person, moved, leg[:3]] = turned[moved, leg[:3]]
 
     def meet(self, rounds: int) -> None:
         """Newton steps until all equations are met, or no step makes it better."""
@@ -255,11 +259,12 @@ class _Work:
         return tuple(height / float(self.asked.ratio[person]) for height in REST_HEIGHTS)
 
     def _touched(self) -> Bool[Tensor, "person frame 2"]:
-        """Frames whose horizontal place, and whose height, a constraint speaks of."""
+        """Frames in which a constraint says where the pelvis is, horizontally and vertically."""
         rows = self.asked.rows
         fixed = self.is_key | self.given
         touched = torch.stack((fixed, fixed), dim=-1)
-        touched[rows.person, rows.frame, (rows.axis == 2).long()] = True
+        pelvis = rows.joint == 0
+        touched[rows.person[pelvis], rows.frame[pelvis], (rows.axis[pelvis] == 2).long()] = True
         return touched
 
     def _legs_touched(self) -> Bool[Tensor, "person frame 2"]:

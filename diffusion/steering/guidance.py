@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from carescene.errors import UserError
-from diffusion.steering.projection import HEIGHT, MOVE_GROUP, PATH, TURN, Problem
+from diffusion.steering.metric import HEIGHT, MOVE_GROUP, PATH, TURN
+from diffusion.steering.projection import Problem
 from diffusion.steering.tangent import Posture, pull, push
 
 # Motion features -> one energy per clip, 0 where the wish is fulfilled.

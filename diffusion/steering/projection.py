@@ -13,8 +13,7 @@ body apart; ProjFlow (Kim et al. 2026, CVPR) measured an FID of 1.152 with it an
 The ridge reaches what the linearised body cannot. Whole poses are met first; what follows is conditioned on them.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -22,53 +21,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from carescene.errors import UserError
-from diffusion.representation import BODY, EVENT_CLASSES, JOINTS, MOTION_FEATURES, ROOT
-from diffusion.steering.kernels import condition, path_kernel, pose_kernel
+from diffusion.representation import JOINTS, MOTION_FEATURES
+from diffusion.steering.metric import GROUPS, HEIGHT, MOVE_GROUP, PATH, TURN, Metric, time_kernels
 from diffusion.steering.rows import ClipConstraints
-from diffusion.steering.tangent import MOVES, Posture, pull, push
+from diffusion.steering.tangent import Posture, pull, push
 
-# Groups of movements with a covariance over time of their own: path, height, turns.
-PATH, HEIGHT, TURN = GROUPS = range(3)
-MOVE_GROUP: Final = torch.tensor([PATH, PATH, HEIGHT] + [TURN] * (MOVES - 3))
 _FEATURE_GROUP: Final = torch.tensor([PATH, PATH, HEIGHT] + [TURN] * (MOTION_FEATURES - 3))
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What corrections are likely.
-
-    Attributes:
-        path_speed: spread of the extra velocity of the path (m/s), which keeps its direction for `path_s` seconds.
-        path_start: spread of a common shift of the whole path (m).
-        height: spread of corrections of the pelvis' height (m).
-        root_turn: spread of turns of the pelvis (radians).
-        turn: spread of turns of the other joints (radians).
-        pose_s: how long a correction of height or pose lasts (s).
-        late_path: what is left of the spread of the path at the end of sampling, when the steps are settled, for
-            constraints that other movements can meet.
-        ridge: spread of joint positions (m) and rotations off the body.
-    """
-
-    path_speed: float = 0.5
-    path_s: float = 0.5
-    path_start: float = 1.0
-    height: float = 0.15
-    root_turn: float = 0.15
-    turn: float = 0.3
-    pose_s: float = 0.35
-    late_path: float = 0.1
-    ridge: float = 0.01
-
-    def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            if not getattr(self, name) > 0:
-                raise UserError(f"Expected metric.{name} above 0, but got {getattr(self, name)}. Correct it.")
-
-    def variances(self, progress: float) -> Float[Tensor, "69"]:
-        """Variance of each movement; those of path and height are in the kernels, up to the decline with progress."""
-        path = (1 - progress) + progress * self.late_path
-        spread = [path, path, self.height] + [self.root_turn] * 3 + [self.turn] * (MOVES - 6)
-        return torch.tensor(spread, dtype=torch.float64) ** 2
 
 
 class Problem:
@@ -222,7 +180,7 @@ class Problem:
         batch = torch.arange(len(self.clips), device=device)[:, None]
         group = MOVE_GROUP.to(device)
         variance = self.metric.variances(progress).to(device)
-        ridge = _ridge(self.metric).to(device)
+        ridge = self.metric.ridges().to(device)
         where = Posture(*(part[batch, self.atom_person, self.atom_frame] for part in posture))
         move = pull(self.atom_coef, where)
         same = self.atom_person[:, :, None] == self.atom_person[:, None, :]
@@ -258,31 +216,11 @@ class Problem:
         return whole + torch.diag_embed((~self.used).to(whole))
 
 
-def time_kernels(
-    metric: Metric, frames: int, fps: float, known: Collection[int]
-) -> tuple[Float[Tensor, "3 {frames} {frames}"], Float[Tensor, "3 {frames} known"]]:
-    """Covariance over time of each group of movements once some frames are known, and how far what is known reaches."""
-    path = path_kernel(frames, fps, length_s=metric.path_s, speed=metric.path_speed, start=metric.path_start)
-    pose = pose_kernel(frames, fps, length_s=metric.pose_s)
-    whole = torch.stack((path, pose, pose))
-    fixed = torch.zeros(frames, dtype=torch.bool)
-    fixed[sorted(known)] = True
-    return condition(whole, fixed)
-
-
 def _spread(
     values: Float[Tensor, "batch atom channel"], slot: Int[Tensor, "batch atom"], shape: tuple[int, int]
 ) -> Float[Tensor, "batch slot channel"]:
     out = values.new_zeros(*shape, values.shape[2])
     return out.scatter_add(1, slot[..., None].expand_as(values), values)
-
-
-def _ridge(metric: Metric) -> Float[Tensor, "201"]:
-    """Variance of features off the body; the pelvis itself is always free to move."""
-    variance = torch.zeros(MOTION_FEATURES, dtype=torch.float64)
-    variance[JOINTS] = metric.ridge**2
-    variance[ROOT.start : BODY.stop] = metric.ridge**2
-    return variance
 
 
 def _atoms(
@@ -308,6 +246,3 @@ def _atoms(
     coef.index_put_((index[joint], column[joint]), (rows.coef * scale)[joint], accumulate=True)
     whole = torch.tensor(list(places), dtype=torch.long).reshape(-1, 3)
     return whole[:, 0], whole[:, 1], whole[:, 2], coef
-
-
-assert EVENT_CLASSES > 0

@@ -11,7 +11,8 @@ from carescene.errors import UserError
 from diffusion.steering.bodies import bodies_of_features
 from diffusion.steering.energies import Energy
 from diffusion.steering.guidance import check_sane, guidance_step
-from diffusion.steering.projection import Metric, Problem
+from diffusion.steering.metric import Metric
+from diffusion.steering.projection import Problem
 from diffusion.steering.rows import ClipConstraints
 from diffusion.world import World
 
