@@ -12,7 +12,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from callbacks import WriteClips
 from callbacks.averaged import log_folder
 from carescene.errors import UserError
-from datamodules import PackedDataModule
+from datamodules import SceneDataModule
 from lightning_app.module import DiffusionModule
 
 # Warnings about which a user of the command can and need do nothing.
@@ -34,7 +34,7 @@ class FitCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Let the data follow the model's patch length."""
-        parser.link_arguments("model.denoiser.patch", "data.init_args.patch")
+        parser.link_arguments("model.denoiser.patch", "data.patch")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, without LightningCLI's warning that a list of arguments is given beside `sys.argv`."""
@@ -64,8 +64,7 @@ def main(argv: list[str]) -> None:
                 warnings.filterwarnings("ignore", message=message)
             cli = FitCLI(
                 DiffusionModule,
-                PackedDataModule,
-                subclass_mode_data=True,
+                SceneDataModule,
                 args=arguments,
                 auto_configure_optimizers=False,
                 # The module stores its own hyper-parameters, as plain values.
