@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from carescene.scenes.furniture import BedSurface, bed_surface, default_object
 from carescene.scenes.scene import SceneObject
+from carescene.simulation.anatomy import SIDES, Anatomy
 from carescene.simulation.cast import Cast
 from carescene.simulation.key_postures import SINK, at, feet_at, place, reaches_floor, sit
 from carescene.simulation.postures import Limbs, Posture
@@ -16,11 +17,13 @@ from carescene.simulation.postures import Limbs, Posture
 _SKULL: Final = 0.085
 _PILLOW: Final = 0.055
 _CHEST: Final = 0.09
+# Beyond this backrest angle people sit up from the back, not by way of the side.
+STEEP_DEG: Final = 18.0
 
 
-def draw_bed(rng: np.random.Generator, *, low: float = 0.40, high: float = 0.65, rails: str | None = None):
+def draw_bed(rng: np.random.Generator, *, low: float = 0.40, high: float = 0.65, rails: str | None = None, flat: bool = False):
     """A bed of drawn height and head angle with its box above the origin; feet point along +y."""
-    angle = float(rng.uniform(15, 45)) if rng.random() < 0.5 else 0.0
+    angle = float(rng.uniform(15, 45)) if rng.random() < 0.5 and not flat else 0.0
     return default_object(
         "bed",
         "bed-1",
@@ -30,6 +33,18 @@ def draw_bed(rng: np.random.Generator, *, low: float = 0.40, high: float = 0.65,
         head_angle_deg=round(angle, 1),
         rails=rails or str(rng.choice(["none", "half"])),
     )
+
+
+def stacked_legs(anatomy: Anatomy, height: float | int, lower: str) -> dict[str, np.ndarray]:
+    """Heights at which ankles and knees of somebody rest who lies on the side `lower` at this height."""
+    holds = {}
+    for side in SIDES:
+        knee, ankle = (0.055, 0.05) if side == lower else (anatomy.side + 0.02, 0.14)
+        points = np.full((3, 3), np.nan)
+        points[0, 2] = height + ankle
+        holds[f"{side}_foot"] = points
+        holds[f"{side}_knee"] = np.array([np.nan, np.nan, height + knee])
+    return holds
 
 
 class BedPlan:
@@ -110,32 +125,36 @@ class BedPlan:
             trunk=(14 + 6 * curl, -sign * fold * -0.4, 0.0),
             neck=(8, 0, 0),
             limbs=Limbs(
-                hip=tuple(hip), hip_out=(2.0, 2.0), knee=tuple(knee), ankle=-16, arm=tuple(arm), arm_out=tuple(out),
+                hip=tuple(hip), hip_out=(-6.0, -6.0), knee=tuple(knee), ankle=-16, arm=tuple(arm), arm_out=tuple(out),
                 elbow=tuple(elbow),
             ),
         ).holding(
             pelvis=pelvis,
             head=self.on_back_at(head - 0.04, 0.10 + pillow + 0.02, x + sign * 0.06),
             **{f"{upper}_hand": np.array([x + sign * 0.30, self.hip_y - 0.26, self.height + 0.02])},
+            **stacked_legs(anatomy, self.height, "left" if left else "right"),
         )  # fmt: skip
 
     def half_up(self) -> Posture:
         """Over the left elbow, legs over the edge: halfway between lying on the side and sitting."""
         anatomy = self.cast.anatomy
         pelvis = np.array([self.edge_x + 0.24, self.hip_y + 0.06, self.height + anatomy.seat - 0.01])
+        # On a raised backrest the hand pushes where on a flat bed the elbow would.
+        raised = self.angle > STEEP_DEG
         elbow = np.array([self.edge_x + 0.16, self.hip_y - 0.36, self.height + 0.03])
+        push = np.array([self.edge_x + 0.10, self.hip_y - 0.20, self.height + 0.02])
         return Posture(
             pelvis=pelvis,
             yaw=np.radians(78),
             pitch=-4,
-            roll=34,
+            roll=18 if raised else 34,
             trunk=(18, 14, -8),
             neck=(4, -18, 0),
             limbs=Limbs(
                 hip=(72, 74), hip_out=4, knee=(66, 72), ankle=-12, arm=(24, 38), arm_out=(34, 0), elbow=(78, 50)
             ),
         ).holding(
-            left_elbow=elbow,
+            **({"left_hand": push} if raised else {"left_elbow": elbow}),
             right_hand=np.array([self.edge_x + 0.07, self.hip_y - 0.18, self.height + 0.02]),
         )
 
@@ -187,3 +206,59 @@ class BedPlan:
             # From a high bed one slides down until the soles touch.
             posture = replace(posture, pelvis=posture.pelvis - [0, 0, 0.03]).holding(pelvis=None)
         return posture.holding(**feet)
+
+    def propped_up(self) -> Posture:
+        """On both elbows, the trunk half raised: on the way to sitting up in bed."""
+        posture = self.long_sit()
+        hands = {
+            f"{side}_elbow": np.array([sign * 0.26, self.hip_y - 0.30, self.height + 0.05])
+            for side, sign in (("left", -1.0), ("right", 1.0))
+        }
+        return replace(
+            posture,
+            pitch=max(-62.0, -90 + self.angle),
+            trunk=(22, 0, 0),
+            neck=(22, 0, 0),
+            limbs=replace(posture.limbs, hip=24, elbow=80, arm=-42, arm_out=18),
+        ).holding(left_hand=None, right_hand=None, **hands)
+
+    def over_rail(self) -> tuple[Posture, Posture, Posture]:
+        """Turned to the left rail with the left knee lifted, that leg over the rail, and sitting up on the rail."""
+        anatomy = self.cast.anatomy
+        rail, x, y = self.bed.rail_height, -self.thing.size[0] / 2 + 0.02, self.hip_y + 0.12
+        sole = np.full((3, 3), np.nan)
+        sole[0, 2] = self.height + anatomy.ankle_height
+        on_rail = {
+            "left_hand": np.array([x, y - 0.34, rail + 0.012]),
+            "right_hand": np.array([x, y + 0.36, rail + 0.012]),
+        }
+        lifted = Posture(
+            pelvis=np.array([self.edge_x + 0.34, y, self.height + anatomy.seat - 0.01]),
+            yaw=np.radians(58),
+            pitch=-14,
+            trunk=(30 + 0.4 * self.cast.stoop, 0, 0),
+            neck=(6, 0, 0),
+            limbs=Limbs(hip=(122, 92), hip_out=(10, 12), knee=(104, 88), ankle=-10, arm=(30, -20), arm_out=18, elbow=30),
+        ).holding(
+            left_knee=np.array([x + 0.12, y - 0.06, rail + 0.20]),
+            right_foot=sole,
+            left_hand=on_rail["left_hand"],
+            right_hand=np.array([self.edge_x + 0.56, y + 0.10, self.height + 0.02]),
+        )
+        over = replace(
+            lifted,
+            pelvis=np.array([self.edge_x + 0.24, y, self.height + anatomy.seat + 0.0]),
+            yaw=np.radians(74),
+            pitch=-4,
+            trunk=(34 + 0.4 * self.cast.stoop, 0, 0),
+            limbs=Limbs(hip=(98, 92), hip_out=(8, 12), knee=(76, 98), ankle=-12, arm=(34, 30), arm_out=18, elbow=35),
+        ).holding(left_knee=np.array([x - 0.07, y - 0.08, rail + 0.075]), right_hand=on_rail["right_hand"])
+        astride = replace(
+            over,
+            pelvis=np.array([x + 0.10, y + 0.02, rail + anatomy.seat - 0.02]),
+            yaw=np.radians(84),
+            pitch=12,
+            trunk=(28 + 0.4 * self.cast.stoop, 0, 0),
+            limbs=Limbs(hip=(62, 96), hip_out=(10, 14), knee=(52, 112), ankle=-14, arm=30, arm_out=20, elbow=40),
+        ).holding(left_knee=None)
+        return lifted, over, astride

@@ -1,11 +1,14 @@
 """Staff at work: bending over a bed, kneeling, making a bed."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from carescene.simulation.bed_postures import draw_bed
 from carescene.simulation.cast import Cast
+from carescene.simulation.controlled_kneeling import lunge_down
 from carescene.simulation.controlled_script import Script
-from carescene.simulation.key_postures import at, half_kneel, kneel, place, stand
+from carescene.simulation.key_postures import at, half_kneel, place, stand
 from carescene.simulation.keyframing import Key
 from carescene.simulation.postures import Posture, facing, leftwards
 
@@ -49,61 +52,150 @@ def staff_bend_over_bed(cast: Cast, rng: np.random.Generator) -> Script:
     )
 
 
-def kneel_task(cast: Cast, rng: np.random.Generator) -> Script:
-    """Goes down on one knee or both and works near the floor; sometimes gets up again."""
-    spot, yaw = at(0, 0), 0.0
-    slow = cast.pace * rng.uniform(0.9, 1.2)
-    both, rises = bool(rng.random() < 0.5), bool(rng.random() < 0.4)
-    lunge, down = lunge_down(cast, spot, yaw)
-    keys = [
-        Key(stand(cast, spot, yaw), 0, "standing", hold=rng.uniform(0.4, 1.0)),
-        Key(lunge, 0.8 * slow, "kneel_down", lift=0.05, via=True),
-        Key(down, 0.9 * slow, "kneel_down"),
-    ]
-    knee = spot - facing(yaw)[:2] * 0.28
-    low = kneel(cast, knee, yaw, bend=15) if both else down
-    if both:
-        keys.append(Key(low, 0.9 * slow, "kneel_down", lift=0.05))
+def make_bed(cast: Cast, rng: np.random.Generator) -> Script:
+    """Makes a bed: smooths and tucks the sheet, stepping along its side."""
+    bed = draw_bed(rng, low=0.50, high=0.72, rails="none", flat=True)
+    height = float(bed.params["mattress_height_m"])
+    yaw, x = -np.pi / 2, -0.5 - 0.14 - cast.anatomy.belly
+    slow = cast.pace * rng.uniform(0.85, 1.1)
+    y = float(rng.uniform(-0.55, -0.25)) * float(rng.choice([-1, 1]))
+    along = -float(np.sign(y)) * rng.uniform(0.22, 0.34)
+    keys = [Key(_over_bed(cast, rng, at(x, y), yaw, height), 0, "other", hold=rng.uniform(0.2, 0.5))]
     for _ in range(int(rng.integers(2, 4))):
-        bend, ahead = float(rng.uniform(18, 42)), float(rng.uniform(0.42, 0.6))
-        at_work = kneel(cast, knee, yaw, bend=bend) if both else half_kneel(cast, knee, yaw, bend=bend)
-        at_work = at_work.holding(**{n: low.holds[n] for n in low.holds if n.endswith(("foot", "knee"))})
-        middle, up = (
-            knee + facing(yaw)[:2] * ahead + leftwards(yaw)[:2] * rng.uniform(-0.15, 0.1),
-            rng.uniform(0.12, 0.4),
-        )
-        at_work = working_hands(
-            at_work,
-            place(middle + leftwards(yaw)[:2] * 0.1, up),
-            place(middle - leftwards(yaw)[:2] * 0.1, up + rng.uniform(-0.04, 0.04)),
-        )
-        keys.append(Key(at_work, rng.uniform(0.6, 1.0) * slow, "kneeling", hold=rng.uniform(0.2, 0.6)))
-    last = len(keys) - 1
-    if rises:
-        if both:
-            keys.append(Key(down, 0.9 * slow, "stand_up", lift=0.05))
+        for _ in range(int(rng.integers(1, 3))):
+            keys.append(
+                Key(_over_bed(cast, rng, at(x, y), yaw, height), rng.uniform(0.6, 0.9) * slow, "other", hold=0.15)
+            )
+        before, y = keys[-1].posture, y + along
+        if abs(y) > 0.75:
+            break
+        # One foot after the other, the one on the side of the way first.
+        first, second = ("right_foot", "left_foot") if along > 0 else ("left_foot", "right_foot")
+        if yaw < 0:
+            first, second = second, first
+        after = _over_bed(cast, rng, at(x, y), yaw, height)
+        half = stand(cast, at(x, y - along / 2), yaw, bend=26, weight_left=0.35 if first == "left_foot" else 0.65)
+        half = half.holding(**{first: after.holds[first], second: before.holds[second]})
         keys += [
-            Key(lunge, 0.8 * slow, "stand_up", via=True),
-            Key(stand(cast, spot, yaw), 0.9 * slow, "stand_up", hold=0.5, hold_label="standing", lift=0.05),
+            Key(half, 0.7 * slow, "other", via=True),
+            Key(after, 0.7 * slow, "other", hold=0.1),
         ]
     says = [
-        "{who} kneels down and works near the floor",
-        "{who} goes down on " + ("both knees" if both else "one knee") + " and does something with both hands",
-        "{who} kneels to do a task at floor height",
-        "{who} kneels, busy with something low" + (", and gets up again" if rises else ""),
+        "{who} makes a bed",
+        "{who} smooths and tucks the sheet of an empty bed",
+        "{who} works along the side of a bed, putting on clean sheets",
     ]
-    return Script(keys, says, main=(0, last), event_label="kneel_down")
+    return Script(keys, says, [bed], side=str(rng.choice(["left", "right"])), event_label="other")
 
 
-def lunge_down(cast: Cast, spot: np.ndarray, yaw: float) -> tuple[Posture, Posture]:
-    """A step back with the right foot, and the half kneel it ends in; the left foot stays where it stood at `spot`."""
-    start = stand(cast, spot, yaw)
-    knee = spot - facing(yaw)[:2] * 0.28
-    down = half_kneel(cast, knee, yaw).holding(left_foot=start.holds["left_foot"])
-    lunge = stand(cast, spot, yaw, bend=22, knees=26)
-    lunge = lunge.holding(left_foot=start.holds["left_foot"], right_foot=down.holds["right_foot"])
-    pelvis = place(spot - facing(yaw)[:2] * 0.20, cast.standing_pelvis * 0.80)
-    lunge = Posture(
-        pelvis=pelvis, yaw=yaw, pitch=14, trunk=lunge.trunk, neck=lunge.neck, limbs=lunge.limbs, holds=lunge.holds
+def _over_bed(cast: Cast, rng: np.random.Generator, spot: np.ndarray, yaw: float, height: float) -> Posture:
+    bent = stand(cast, spot, yaw, bend=rng.uniform(36, 56), knees=rng.uniform(6, 18), width=0.26)
+    ahead = 0.12 + cast.anatomy.arm * rng.uniform(0.6, 0.95)
+    middle = spot + facing(yaw)[:2] * ahead + leftwards(yaw)[:2] * rng.uniform(-0.14, 0.14)
+    apart = rng.uniform(0.2, 0.5) / 2
+    left, right = (middle + sign * leftwards(yaw)[:2] * apart for sign in (1.0, -1.0))
+    return working_hands(bent, place(left, height + 0.03), place(right, height + 0.03))
+
+
+def help_up(cast: Cast, rng: np.random.Generator) -> Script:
+    """Bends before somebody low, takes both hands, pulls up with straight back and steps back: a helper's half."""
+    slow, spot = cast.pace * rng.uniform(0.9, 1.15), at(0, 0)
+    upright = stand(cast, spot, 0.0, width=0.26, left_ahead=0.16)
+    feet = {name: upright.holds[name] for name in ("left_foot", "right_foot")}
+    ahead, apart = rng.uniform(0.46, 0.56), 0.2
+
+    def hold(bend: float, knees: float, up: float, reach: float) -> Posture:
+        bent = stand(cast, spot, 0.0, bend=bend, knees=knees, width=0.26).holding(**feet)
+        return working_hands(bent, place(at(-apart, reach), up), place(at(apart, reach), up))
+
+    keys = [
+        Key(upright, 0, "standing", hold=rng.uniform(0.4, 0.8)),
+        Key(hold(48, 40, rng.uniform(0.45, 0.6), ahead), 1.3 * slow, "other", hold=rng.uniform(0.5, 0.9)),
+        Key(hold(26, 26, 0.78, ahead - 0.06), 1.0 * slow, "other", via=True),
+        Key(hold(6, 8, 1.0, ahead - 0.14), 1.0 * slow, "other", hold=rng.uniform(0.6, 1.2)),
+        Key(upright, 0.8 * slow, "other", hold=0.4, hold_label="standing"),
+    ]
+    says = [
+        "{who} bends down, takes both hands of somebody and helps them up",
+        "{who} pulls somebody up from below",
+        "{who} helps a person to rise",
+    ]
+    return Script(keys, says, main=(0, 4), event_label="other")
+
+
+def hand_over(cast: Cast, rng: np.random.Generator) -> Script:
+    """Holds something before the chest, reaches it forwards with one hand, waits, and takes the hand back."""
+    slow, spot = cast.pace * rng.uniform(0.9, 1.15), at(0, 0)
+    upright = stand(cast, spot, 0.0, left_ahead=0.08)
+    high = float(rng.uniform(0.95, 1.15))
+    carried = upright.holding(left_hand=upright.pelvis + [-0.08, 0.26, 0.16])
+    given = stand(cast, spot, 0.0, bend=14).holding(
+        **{name: upright.holds[name] for name in ("left_foot", "right_foot")},
+        left_hand=place(at(-0.08, 0.08 + 0.82 * cast.anatomy.arm), high),
     )
-    return lunge, down
+    keys = [
+        Key(carried, 0, "standing", hold=rng.uniform(0.6, 1.2)),
+        Key(given, 1.0 * slow, "standing", hold=rng.uniform(0.5, 1.0)),
+        Key(upright, 1.0 * slow, "standing", hold=rng.uniform(0.5, 1.0)),
+    ]
+    says = [
+        "{who} hands something over with the {side} hand",
+        "{who} holds out an object to somebody",
+        "{who} gives somebody a cup",
+    ]
+    return Script(keys, says, side=str(rng.choice(["left", "right"])), event_label="standing")
+
+
+def bend_and_talk(cast: Cast, rng: np.random.Generator) -> Script:
+    """Bends towards somebody who sits or lies, talks with small gestures, straightens up."""
+    slow, spot = cast.pace * rng.uniform(0.9, 1.15), at(0, 0)
+    upright = stand(cast, spot, 0.0, left_ahead=0.1)
+    feet = {name: upright.holds[name] for name in ("left_foot", "right_foot")}
+    keys = [Key(upright, 0, "standing", hold=rng.uniform(0.4, 0.9))]
+    knee_rest = bool(rng.random() < 0.5)
+    for number in range(int(rng.integers(3, 6))):
+        bent = stand(cast, spot, 0.0, bend=rng.uniform(30, 46), knees=14).holding(**feet)
+        bent = replace(bent, neck=(-14 + rng.uniform(-5, 9), 0, rng.uniform(-12, 12)))
+        if knee_rest:
+            bent = bent.holding(right_hand=place(at(0.12, 0.16), 0.56 * cast.anatomy.leg + 0.12))
+        gesture = place(at(-0.15 - rng.uniform(0, 0.15), rng.uniform(0.36, 0.5)), rng.uniform(0.75, 0.98))
+        keys.append(
+            Key(
+                bent.holding(left_hand=gesture), (1.1 if number == 0 else 0.6) * slow, "other",
+                hold=rng.uniform(0.1, 0.4),
+            )  # fmt: skip
+        )
+    keys.append(Key(upright, 1.0 * slow, "other", hold=0.5, hold_label="standing"))
+    says = [
+        "{who} bends forward and talks to somebody",
+        "{who} leans down to speak with a patient",
+        "{who} bends towards a person and explains something",
+    ]
+    return Script(keys, says, side=str(rng.choice(["left", "right"])), main=(0, len(keys) - 1), event_label="other")
+
+
+def kneel_by_fallen(cast: Cast, rng: np.random.Generator) -> Script:
+    """Kneels beside somebody on the floor, touches a shoulder, speaks; the other person lies 0.5 m ahead."""
+    spot, slow = at(0, 0), cast.pace * rng.uniform(0.85, 1.05)
+    lunge, down = lunge_down(cast, spot, 0.0)
+    down_feet = {name: down.holds[name] for name in down.holds if name.endswith(("foot", "knee"))}
+    shoulder = at(rng.uniform(-0.12, 0.12), rng.uniform(0.26, 0.36))
+    keys = [
+        Key(stand(cast, spot, 0.0), 0, "standing", hold=rng.uniform(0.3, 0.6)),
+        Key(lunge, 1.0 * slow, "kneel_down", lift=0.05, via=True),
+        Key(down, 0.8 * slow, "kneel_down", hold_label="kneeling"),
+    ]
+    for number in range(int(rng.integers(2, 4))):
+        bent = half_kneel(cast, spot - facing(0)[:2] * 0.28, 0.0, bend=rng.uniform(22, 34), sit_back=rng.uniform(0.4, 0.8)).holding(**down_feet)
+        bent = replace(bent, neck=(14, 0, rng.uniform(-10, 10)))
+        other = place(shoulder + at(0.16, -0.04), rng.uniform(0.24, 0.4))
+        touch = place(shoulder + at(0, rng.uniform(-0.02, 0.02)), 0.24 if number % 2 == 0 else 0.3)
+        keys.append(
+            Key(bent.holding(left_hand=touch, right_hand=other), 0.9 * slow, "kneeling", hold=rng.uniform(0.4, 0.9))
+        )
+    says = [
+        "{who} kneels beside somebody on the floor and touches their shoulder",
+        "{who} goes down on one knee next to a fallen person",
+        "{who} kneels by the fallen and speaks to them",
+    ]
+    return Script(keys, says, side=str(rng.choice(["left", "right"])), main=(0, len(keys) - 1), event_label="kneeling")

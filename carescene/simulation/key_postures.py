@@ -14,6 +14,8 @@ from carescene.simulation.postures import Limbs, Posture, facing, foot_points, l
 _STANCE: Final = 0.20
 _TOES_OUT: Final = 0.10
 SINK: Final = 0.02
+# Of the foot behind a kneeling knee: its sole against the floor, and how far the toes are bent for it.
+_TUCKED_DEG: Final = 68.0
 
 
 def at(x: float | int, y: float | int) -> Float[np.ndarray, "2"]:
@@ -139,7 +141,7 @@ def rise_from_seat(posture: Posture, cast: Cast, feet: dict, *, lean: float | in
         trunk=(0.7 * cast.stoop + 0.38 * lean, 0.0, 0.0),
         neck=(-0.5 * lean, 0.0, 0.0),
         limbs=Limbs(hip=70 + 0.5 * lean, hip_out=6, knee=92, ankle=14, arm=10 + 0.6 * lean, arm_out=16, elbow=45),
-        balanced=0.8,
+        balanced=0.45,
     ).holding(pelvis=None, left_hand=None, right_hand=None, **feet)
 
 
@@ -174,21 +176,25 @@ def squat(cast: Cast, spot: Float[np.ndarray, "2"], yaw: float | int, *, depth: 
 
 
 def half_kneel(
-    cast: Cast, spot: Float[np.ndarray, "2"], yaw: float | int, *, bend: float | int = 10.0, down: str = "right"
+    cast: Cast, spot: Float[np.ndarray, "2"], yaw: float | int, *, bend: float | int = 10.0, down: str = "right", sit_back: float | int = 0.0
 ) -> Posture:
-    """On one knee: the knee of the side `down` on the floor at `spot`, the other foot flat before it."""
+    """On one knee: the knee of the side `down` on the floor at `spot`, the other foot flat before it.
+
+    `sit_back` (0 to 1) lowers the pelvis towards the heel.
+    """
     anatomy = cast.anatomy
     other = "left" if down == "right" else "right"
     sign = 1.0 if down == "right" else -1.0
     forward, left = facing(yaw)[:2], leftwards(yaw)[:2] * sign
     thigh = float(np.linalg.norm(anatomy.rest[4] - anatomy.rest[1]))
+    back = np.radians(42 * sit_back)
     knee = spot - left * 0.10
     foot = spot + left * 0.12 + forward * 0.42 * anatomy.leg
-    hip, bent, foot_bend, toe_bend = (86.0, 4.0), (88.0, 84.0), (4.0, 10.0), (0.0, 62.0)
+    hip, bent, foot_bend, toe_bend = (86.0, 4.0 + 42 * sit_back), (88.0, 84.0 + 42 * sit_back), (4.0, 10.0), (0.0, _TUCKED_DEG)
     if down == "left":
         hip, bent, foot_bend, toe_bend = hip[::-1], bent[::-1], foot_bend[::-1], toe_bend[::-1]
     return Posture(
-        pelvis=place(spot, thigh + anatomy.knee_radius + 0.035),
+        pelvis=place(spot - forward * thigh * np.sin(back), thigh * np.cos(back) + anatomy.knee_radius + 0.035),
         yaw=yaw,
         pitch=2 + 0.4 * bend,
         trunk=(cast.stoop + 0.6 * bend, 0, 0),
@@ -231,7 +237,7 @@ def kneel(
         trunk=(cast.stoop + 0.55 * bend, 0, 0),
         neck=(8, 0, 0),
         limbs=Limbs(
-            hip=-8 + 0.45 * bend + 68 * sit_back, hip_out=6, knee=84 + 54 * sit_back, ankle=8, toes=62, arm=28, elbow=48
+            hip=-8 + 0.45 * bend + 68 * sit_back, hip_out=6, knee=84 + 54 * sit_back, ankle=8, toes=_TUCKED_DEG, arm=28, elbow=48
         ),
     ).holding(**hold)
 
@@ -254,14 +260,14 @@ def all_fours(cast: Cast, spot: Float[np.ndarray, "2"], yaw: float | int) -> Pos
         pitch=72,
         trunk=(10, 0, 0),
         neck=(-38, 0, 0),
-        limbs=Limbs(hip=76, hip_out=2, knee=86, ankle=0, toes=60, arm=84, arm_out=12, elbow=12, wrist=50),
+        limbs=Limbs(hip=76, hip_out=2, knee=86, ankle=0, toes=_TUCKED_DEG, arm=84, arm_out=12, elbow=12, wrist=50),
     ).holding(**hold)
 
 
 def _tucked_foot(anatomy: Anatomy, side: str, knee: Float[np.ndarray, "2"], yaw: float | int):
     """A foot behind a kneeling knee, standing on the ball with the heel up."""
     shin = float(np.linalg.norm(anatomy.rest[7] - anatomy.rest[4]))
-    points = foot_points(anatomy, side, knee, yaw, pitch=62.0)
+    points = foot_points(anatomy, side, knee, yaw, pitch=_TUCKED_DEG)
     ankle = points[0]
     # Where the shin's length from the knee puts the ankle.
     level = float(np.sqrt(max(shin**2 - (ankle[2] - anatomy.knee_radius) ** 2, 0.01)))

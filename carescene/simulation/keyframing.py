@@ -33,6 +33,8 @@ _TAKE_HOLD: Final = 0.35
 _SMOOTH_S: Final = 0.06
 # Weight of a target on its way, against 1 of one that is held: a path may be missed by centimetres, a place may not.
 _LOOSE: Final = 2e-3
+# First part of a minimum-jerk movement in which it has covered 1 % of its way: nobody would call it begun.
+_UNSEEN: Final = 0.11
 _ROUNDS: Final = 2
 _SETTLE_S: Final = 0.09
 # A foot that moves less than this turns or raises its heel on the spot instead of stepping.
@@ -286,9 +288,9 @@ def _between(name, rows, first, second, u, moving, key: Key, natural, positions,
     current = np.where(only_has, free + (end - free) * take, current)
     positions[np.ix_(moving, np.arange(rows.start, rows.stop))] = current
     weight = (
-        np.where(both, 1.0, 0.0)
-        + np.where(only_had, out > 0, 0.0) * _grip(out)
-        + np.where(only_has, take > 0, 0.0) * _grip(take)
+        np.where(both, np.minimum(had, has), 0.0)
+        + np.where(only_had, had * (out > 0), 0.0) * _grip(out)
+        + np.where(only_has, has * (take > 0), 0.0) * _grip(take)
     )
     if both.any() and np.linalg.norm((end - start)[-1]) > _SAME_PLACE_M:
         weight = weight * _grip(np.abs(2 * u - 1) ** 2)[:, None, None]
@@ -336,7 +338,8 @@ def _labels(keys, arrive, leave, times) -> list[str]:
     for time in times:
         index = int(np.searchsorted(arrive, time + 1e-9, side="right")) - 1
         index = min(max(index, 0), len(keys) - 1)
-        if time <= leave[index] + 1e-9:
+        ahead = arrive[min(index + 1, len(keys) - 1)] - leave[index]
+        if index == len(keys) - 1 or time <= leave[index] + (0.0 if keys[index].via else min(_UNSEEN * ahead, 0.25)) + 1e-9:
             labels.append(keys[index].hold_label or keys[index].label)
         else:
             labels.append(keys[min(index + 1, len(keys) - 1)].label)

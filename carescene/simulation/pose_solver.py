@@ -24,9 +24,11 @@ _ON_BALANCE: Final = 12.0
 _STAY: Final = np.array(
     [1.2, 0.35, 0.35, 1.2, 0.25, 0.25, 1.2, 0.6, 0.6, 1.2, 1.5, 1.5, 1.0, 0.8, 0.8, 1.0, 0.3, 0.3, 0.3, 0.3, 0.6, 0.6]
 )
-_STAY_PELVIS: Final = 2.5
+_STAY_PELVIS: Final = 5.0
 _DAMPING: Final = 1e-2
 _LONGEST_TURN: Final = 0.35
+# Radians or metres of a step after which a frame counts as solved; what is left is far below a millimetre.
+_STILL: Final = 1e-4
 
 
 @dataclass(frozen=True)
@@ -72,38 +74,49 @@ def solve_poses(
         rotations: relative to the parents; the pelvis' in the world (z up).
         trans: pelvis joint in the world, metres.
     """
-    turns, place = rotations.copy(), trans.copy()
-    damping = np.full(len(turns), _DAMPING)
-    best = np.full(len(turns), np.inf)
-    kept = (turns, place)
+    solved = (rotations.copy(), trans.copy())
+    active = np.arange(len(trans))
+    turns, place = solved[0], solved[1]
+    damping, best = np.full(len(trans), _DAMPING), np.full(len(trans), np.inf)
+    move = np.full((len(trans), _VARIABLES), np.inf)
+    square, slope = np.empty(0), np.empty(0)
     for step in range(iterations + 1):
-        square, slope, cost = _normal_equations(anatomy, rotations, trans, turns, place, targets, surfaces, balance)
+        problem = _part(rotations, trans, targets, balance, active)
+        new_square, new_slope, cost = _normal_equations(anatomy, turns, place, surfaces, *problem)
         # Levenberg's rule, frame by frame: a step that made things worse is taken back and tried shorter.
         worse = cost > best * (1 + 1e-9)
-        turns = np.where(worse[:, None, None, None], kept[0], turns)
-        place = np.where(worse[:, None], kept[1], place)
+        solved[0][active[~worse]], solved[1][active[~worse]] = turns[~worse], place[~worse]
         if step > 0:
-            square = np.where(worse[:, None, None], previous[0], square)
-            slope = np.where(worse[:, None], previous[1], slope)
+            new_square[worse], new_slope[worse] = square[worse], slope[worse]
         damping = np.clip(np.where(worse, damping * 10, damping * 0.4), 1e-4, 1e6)
         best = np.where(worse, best, cost)
-        kept, previous = (turns, place), (square.copy(), slope)
-        if step == iterations:
+        # Frames that hardly moved are done; the others go on.
+        going = worse | (np.abs(move).max(axis=1) > _STILL)
+        if step == iterations or not going.any():
             break
-        square[:, np.arange(_VARIABLES), np.arange(_VARIABLES)] += damping[:, None]
-        move = -np.linalg.solve(square, slope[..., None])[..., 0]
+        active, damping, best = active[going], damping[going], best[going]
+        square, slope = new_square[going], new_slope[going]
+        damped = square.copy()
+        damped[:, np.arange(_VARIABLES), np.arange(_VARIABLES)] += damping[:, None]
+        move = -np.linalg.solve(damped, slope[..., None])[..., 0]
         # Far from the solution the linear model overshoots; near it no step is as long.
         longest = np.abs(move[:, :-3]).max(axis=1, keepdims=True)
         move *= np.minimum(1.0, _LONGEST_TURN / np.maximum(longest, 1e-12))
-        if step > 2 and np.abs(move).max() < 1e-5:
-            break
         turn = Rotation.from_rotvec(move[:, :-3].reshape(-1, 3)).as_matrix().reshape(-1, _TURNED, 3, 3)
-        turns = np.concatenate([turns[:, :_TURNED] @ turn, turns[:, _TURNED:]], axis=1)
-        place = place + move[:, -3:]
-    return kept
+        turns = solved[0][active]
+        turns[:, :_TURNED] = turns[:, :_TURNED] @ turn
+        place = solved[1][active] + move[:, -3:]
+    return solved
 
 
-def _normal_equations(anatomy, rotations, trans, turns, place, targets, surfaces, balance):
+def _part(rotations, trans, targets: PointTargets, balance: Balance | None, frames: Int[np.ndarray, "part"]):
+    """What is asked of some of the frames."""
+    points = PointTargets(targets.joints, targets.offsets, targets.positions[frames], targets.weights[frames])
+    level = None if balance is None else Balance(balance.positions[frames], balance.weights[frames])
+    return rotations[frames], trans[frames], points, level
+
+
+def _normal_equations(anatomy, turns, place, surfaces, rotations, trans, targets, balance):
     """Squared slopes, slopes and cost of every frame at the present poses."""
     world, joints = kinematics(turns, place, anatomy.rest)
     square = np.zeros((len(turns), _VARIABLES, _VARIABLES))

@@ -33,6 +33,9 @@ _POINTS: Final = {
     "chest": ("spine3", 1),
     "head": ("head", 1),
 }
+# What lies on a surface finds its place by itself: joints inside the body say only roughly where its skin rests.
+_RESTING: Final = ("chest", "head", "left_elbow", "right_elbow")
+_SOFT: Final = 0.004
 POINT_COUNT: Final = sum(count for _, count in _POINTS.values())
 # Half the width at which the third point of a foot lies beside the ankle.
 _BESIDE: Final = 0.06
@@ -177,12 +180,12 @@ def point_carriers(anatomy: Anatomy) -> tuple[np.ndarray, Float[np.ndarray, "poi
 
 
 def held_points(posture: Posture) -> tuple[Float[np.ndarray, "point 3"], Float[np.ndarray, "point 3"]]:
-    """Positions of all points that may be held (zero where free) and their weights (0 or 1) along x, y and z."""
+    """Positions of all points that may be held (zero where free) and their weights (0 to 1) along x, y and z."""
     positions, weights = np.zeros((POINT_COUNT, 3)), np.zeros((POINT_COUNT, 3))
     for name, rows in point_rows().items():
         if name in posture.holds:
             where = posture.holds[name]
-            weights[rows] = np.isfinite(where)
+            weights[rows] = np.isfinite(where) * (_SOFT if name in _RESTING else 1.0)
             positions[rows] = np.nan_to_num(where)
     return positions, weights
 

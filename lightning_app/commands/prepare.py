@@ -1,4 +1,4 @@
-"""Prepare data: import recordings (`lightning prepare mocap`) or simulate falls (`lightning prepare simulated`)."""
+"""Prepare data: import recordings (`mocap`), simulate falls (`simulated`), make controlled motions (`controlled`)."""
 
 from pathlib import Path
 
@@ -14,7 +14,9 @@ _MOCAP = "data/prepared/mocap"
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options of `lightning prepare`."""
     parser.add_argument(
-        "kind", choices=["mocap", "simulated"], help="mocap: import motion capture; simulated: simulate falls"
+        "kind",
+        choices=["mocap", "simulated", "controlled"],
+        help="mocap: import motion capture; simulated: simulate falls; controlled: what is neither walk nor fall",
     )
     parser.add_argument(
         "--source",
@@ -30,14 +32,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--datasets", type=str, nargs="+", default=list(DATASETS), help=f"mocap: which of {', '.join(DATASETS)}"
     )
-    parser.add_argument("--count", type=int, default=1000, help="simulated: clips, those already there included")
-    parser.add_argument("--seed", type=int, default=1, help="simulated: another seed gives other clips")
+    parser.add_argument("--count", type=int, default=1000, help="simulated, controlled: clips in the end")
+    parser.add_argument("--seed", type=int, default=1, help="simulated, controlled: another seed gives other clips")
     parser.add_argument("--causes", type=str, nargs="+", default=None, help="simulated: only these causes")
 
 
 def run(args: Namespace) -> str:
     """Prepare and say in one line what was written where."""
-    return {"mocap": _mocap, "simulated": _simulated}[args.kind](args)
+    return {"mocap": _mocap, "simulated": _simulated, "controlled": _controlled}[args.kind](args)
 
 
 def _mocap(args: Namespace) -> str:
@@ -65,6 +67,15 @@ def _simulated(args: Namespace) -> str:
     )
     clips = f"{sum(done.splits.values())} clips ({_counts(done.splits)}) in {out}"
     return f"{clips}; {done.refused_share:.0%} of the attempts were refused, see {out / 'report.md'}"
+
+
+def _controlled(args: Namespace) -> str:
+    from carescene.simulation.produce_controlled import produce_controlled
+
+    out = Path(args.out)
+    done = produce_controlled(out, count=args.count, seed=args.seed, workers=args.workers)
+    clips = f"{sum(done.splits.values())} clips ({_counts(done.splits)}) in {out}"
+    return f"{clips}; {done.refused} draws were refused, see {out / 'report.md'}"
 
 
 def _counts(splits: dict[str, int]) -> str:
