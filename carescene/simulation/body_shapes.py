@@ -56,9 +56,10 @@ def body_capsules(
             found.append(_head(joint, skin[joint]))
         elif kind in ("ankle", "foot"):
             found.extend(_foot(joint, kind, skin[joint]))
+        elif kind == "wrist":
+            found.extend(_hand(joint, skin[joint], joints[joint]))
         else:
-            end = joints[_next(joint)] if kind != "wrist" else skin[joint].mean(0)
-            found.append(_limb(joint, kind, skin[joint], joints[joint], end))
+            found.append(_limb(joint, skin[joint], joints[joint], joints[_next(joint)]))
     return found
 
 
@@ -92,22 +93,27 @@ def _along(
 
 
 def _limb(
-    joint: int,
-    kind: str,
-    skin: Float[np.ndarray, "vertex 3"],
-    start: Float[np.ndarray, "3"],
-    end: Float[np.ndarray, "3"],
+    joint: int, skin: Float[np.ndarray, "vertex 3"], start: Float[np.ndarray, "3"], end: Float[np.ndarray, "3"]
 ) -> Capsule:
     whole = _along(joint, skin, start, end)
     axis = (end - start) / np.linalg.norm(end - start)
-    along = (skin - start) @ axis
-    if kind == "wrist":
-        # Flat: half its thickness counts, not its width; it reaches to the finger tips.
-        radius = max(0.018, float(np.ptp(skin[:, 1]) / 2 * 0.6))
-        return Capsule(joint, whole.start, whole.start + axis * (along.max() - radius), radius)
     # The round ends stay inside the bone's length, so that neighbours do not bulge at the joint.
     inset = min(whole.radius * 0.5, float(np.linalg.norm(end - start)) / 3)
     return Capsule(joint, whole.start + axis * inset, whole.end - axis * inset, whole.radius)
+
+
+def _hand(joint: int, skin: Float[np.ndarray, "vertex 3"], wrist: Float[np.ndarray, "3"]) -> list[Capsule]:
+    """Two bars side by side from the wrist to the finger tips: a hand is flat, and lies on its palm or its edge."""
+    out = 1.0 if skin[:, 0].mean() > wrist[0] else -1.0
+    reach = float((out * skin[:, 0]).max()) - out * float(wrist[0])
+    radius = max(0.016, float(np.ptp(np.percentile(skin[:, 1], [10, 90]))) / 2)
+    height = float(np.median(skin[:, 1]))
+    # The thumb sticks out: most of the hand's width counts.
+    low, high = np.percentile(skin[:, 2], [4, 90])
+    sides = (float(low) + radius, max(float(high) - radius, float(low) + radius + 0.01))
+    starts = [np.array([wrist[0] + out * radius, height, z]) for z in sides]
+    ends = [np.array([wrist[0] + out * (reach - radius), height, z]) for z in sides]
+    return [Capsule(joint, start, end, radius, share=0.5) for start, end in zip(starts, ends, strict=True)]
 
 
 def _head(joint: int, skin: Float[np.ndarray, "vertex 3"]) -> Capsule:

@@ -79,13 +79,14 @@ def servos_of(joints: Sequence[int]) -> np.ndarray:
 
 def rise(times: Float[np.ndarray, "tick"], start: float, duration: float) -> Float[np.ndarray, "tick"]:
     """0 before the start, 1 after the duration, a smooth step between (3 x^2 - 2 x^3)."""
-    x = np.clip((times - start) / max(duration, 1e-9), 0.0, 1.0)
+    # A change without duration is there at its time already, hence the tiny lead.
+    x = np.clip((times - start + 1e-9) / (duration + 1e-9), 0.0, 1.0)
     return x * x * (3 - 2 * x)
 
 
 def rise_at(time: float, start: float, duration: float) -> float:
     """The same at one time."""
-    x = min(max((time - start) / max(duration, 1e-9), 0.0), 1.0)
+    x = min(max((time - start + 1e-9) / (duration + 1e-9), 0.0), 1.0)
     return x * x * (3 - 2 * x)
 
 

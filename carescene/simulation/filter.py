@@ -85,13 +85,17 @@ def rejection(
         ("furniture", _lasting(motion.furniture_depth) > limits.furniture_depth),
         ("joint range", _lasting(motion.limit_violation) > limits.limit),
         ("not at rest", at_rest and _most(velocity[-end:]) > limits.rest_speed),
-        ("jitter", at_rest and float(np.linalg.norm(acceleration[-end:], axis=-1).mean()) > limits.jitter),
+        ("jitter", at_rest and _mean(acceleration[-end:]) > limits.jitter),
     ]
     return next((reason for reason, bad in checks if bad), None)
 
 
 def _most(vectors: Float[np.ndarray, "frame joint 3"]) -> float:
     return float(np.linalg.norm(vectors, axis=-1).max()) if vectors.size else 0.0
+
+
+def _mean(vectors: Float[np.ndarray, "frame joint 3"]) -> float:
+    return float(np.linalg.norm(vectors, axis=-1).mean()) if vectors.size else 0.0
 
 
 def _lasting(values: Float[np.ndarray, "frame"]) -> float:

@@ -216,7 +216,8 @@ def _add_joints(element: ET.Element, joint: int) -> None:
     name = JOINT_NAMES[joint]
     spec = joint_spec(joint)
     # Rotor inertia keeps small parts (toes, hands) from oscillating; damping is that of flesh.
-    common = {"armature": "0.02", "damping": f"{0.05 * spec.stiffness + 0.1:.4g}", "solreflimit": "0.03 1"}
+    common = {"armature": "0.02", "damping": f"{0.05 * spec.stiffness + 0.1:.4g}", "solreflimit": "0.02 1"}
+    common["solimplimit"] = "0.95 0.99 0.02"
     if spec.axes is None:
         element.set("quat", numbers(quaternion(_shoulder_middle(name))))
         limit = f"0 {np.deg2rad(spec.limits_deg[0][1]):.6g}"

@@ -23,7 +23,7 @@ class ReferenceMotion:
     """
 
     poses: Float[np.ndarray, "frame 24 3"]
-    trans: Float[np.ndarray, "frame 3"]
+    trans: Float[np.ndarray, "positions 3"]
     fps: float | int = FRAMES_PER_SECOND
 
     def checked(self) -> "ReferenceMotion":

@@ -5,7 +5,6 @@ from typing import Final
 
 import mujoco
 import numpy as np
-from jaxtyping import Float
 
 from carescene.simulation.controller import SERVOS, TICK_S, Servos, servos_of
 from carescene.simulation.events import Protect

@@ -45,6 +45,10 @@ class Recorder:
         """Take the state at the beginning of a frame."""
         number, model = self.count, self.model
         self.count += 1
+        # A step leaves positions of before it behind: bring them up to the coordinates that are written down.
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_comPos(model, data)
+        mujoco.mj_comVel(model, data)
         self.qpos[number] = data.qpos
         self.pelvis_velocity[number] = data.qvel[:3]
         head = self.humanoid.joint_body[JOINT["head"]]

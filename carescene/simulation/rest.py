@@ -4,7 +4,6 @@ from typing import Final
 
 import mujoco
 import numpy as np
-from jaxtyping import Float
 
 from carescene.simulation.controller import TICK_S, Servos, rise_at, servos_of
 from carescene.simulation.events import Settle
@@ -52,7 +51,7 @@ class Rest:
         if self.impact_s is None:
             if not self._is_down(data, recorder):
                 return target, share, speed
-            self.impact_s = time
+            self.impact_s = round(time, 3)
         weight = rise_at(time, self.impact_s + self.event.delay_s, self.event.duration_s)
         if weight == 0.0:
             return target, share, speed

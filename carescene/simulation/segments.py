@@ -65,7 +65,7 @@ class JointSpec:
     """
 
     axes: Literal["xzy", "xyz", "yzx", "zyx", "yxz"] | None
-    limits_deg: tuple[tuple[float, float], ...]
+    limits_deg: tuple[tuple[float | int, float | int], ...]
     stiffness: float
     strength: float
 
