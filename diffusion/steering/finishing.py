@@ -37,6 +37,8 @@ FINISHING_METRIC: Final = Metric(path_speed=0.05, path_start=0.05, height=0.02, 
 _LEG_JOINTS: Final = tuple(
     tuple(JOINT[f"{side}_{name}"] for name in ("hip", "knee", "ankle", "foot")) for side in ("left", "right")
 )
+# How far (metres per frame) a lifted foot goes down towards a frame in which it must not be lifted.
+_DESCENT: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -113,12 +115,14 @@ def finish(
     if config.hold and asked.frames >= 4:
         work.hold()
     work.meet(config.exact_rounds)
+    shapes = torch.zeros(asked.persons, 10) if betas is None else betas[: asked.persons].cpu()
+    skin = skin or load_skin_points()
     if config.contact_rounds and (scene is not None or asked.persons > 1):
-        shapes = torch.zeros(asked.persons, 10) if betas is None else betas[: asked.persons].cpu()
-        work.move_out(scene, shapes, skin or load_skin_points())
+        work.move_out(scene, shapes, skin)
     if config.hold and asked.frames >= 4:
         for _ in range(config.plant_rounds):
             work.plant()
+        work.clear_floor(shapes, skin)
     work.meet(config.exact_rounds)
     return work.result()
 
@@ -200,11 +204,20 @@ class _Work:
         for person in range(self.asked.persons):
             rests = self._rest_heights(person)
             shift = ankle_shift(joints[person], self.asked.fps, rest_heights=rests, pinned=pinned[person])
-            turned = move_ankles(self.rotations[person], joints[person], shift)
+            self._move_ankles(person, joints[person], shift)
+
+    def clear_floor(self, betas: Float[Tensor, "person 10"], model: SkinPoints) -> None:
+        """Lift feet whose soles are below the floor: toes reach deeper than the balls that stand on it."""
+        skin = Skin.of(model, self.rotations, self.trans, betas)
+        joints = self.joints()
+        pinned = self._legs_touched()
+        for person in range(self.asked.persons):
+            lift = torch.zeros(self.asked.frames, 2, 3, dtype=torch.float64)
             for side, leg in enumerate(_LEG_JOINTS):
-                # Legs that need not move stay as they are, whichever way their knees bend.
-                moved = torch.nonzero((shift[:, side] != 0).any(-1))
-                self.rotations[person, moved, leg[:3]] = turned[moved, leg[:3]]
+                foot = torch.isin(skin.carrier, torch.tensor(leg[2:]))
+                depth = -skin.points[person][:, foot, 2].amin(dim=1).double() - self.config.allowed_m
+                lift[:, side, 2] = _smooth_envelope(depth.clamp(min=0), pinned[person, :, side])
+            self._move_ankles(person, joints[person], lift)
 
     def meet(self, rounds: int) -> None:
         """Newton steps until all equations are met, or no step makes it better."""
@@ -243,6 +256,13 @@ class _Work:
             worst = (self.asked.rows.label[index], float(off[index].abs()))
         return Finished(motion, matrix_to_rotvec(self.rotations), self.trans, off, worst)
 
+    def _move_ankles(self, person: int, joints: Float[Tensor, "frame 24 3"], shift: Float[Tensor, "frame 2 3"]) -> None:
+        turned = move_ankles(self.rotations[person], joints, shift)
+        for side, leg in enumerate(_LEG_JOINTS):
+            # Legs that need not move stay as they are, whichever way their knees bend.
+            moved = torch.nonzero((shift[:, side] != 0).any(-1))
+            self.rotations[person, moved, leg[:3]] = turned[moved, leg[:3]]
+
     def _features(self, person: int) -> Tensor:
         poses = matrix_to_rotvec(self.rotations[person])
         label = torch.full((self.asked.frames,), -1)
@@ -275,6 +295,17 @@ class _Work:
             on = torch.isin(rows.joint, torch.tensor(leg[1:]))
             touched[rows.person[on], rows.frame[on], side] = True
         return touched
+
+
+def _smooth_envelope(lift: Float[Tensor, "frame"], pinned: Bool[Tensor, "frame"]) -> Float[Tensor, "frame"]:
+    """A smooth curve nowhere below `lift`, except next to pinned frames, to which it goes down at 0.2 m/s."""
+    wide = torch.nn.functional.max_pool1d(lift[None, None], 5, stride=1, padding=2)
+    smooth = torch.nn.functional.avg_pool1d(wide, 3, stride=1, padding=1, count_include_pad=False)[0, 0]
+    pins = torch.nonzero(pinned)[:, 0]
+    if not len(pins):
+        return smooth
+    gap = (torch.arange(len(lift))[:, None] - pins).abs().amin(dim=1)
+    return torch.minimum(smooth, _DESCENT * gap.to(smooth))
 
 
 def _fill_absent(features: Tensor, there: Bool[Tensor, "person frame"]) -> Tensor:
