@@ -27,8 +27,8 @@ class Draw:
     """The values drawn for one clip, with their probabilities in the world (p) and here (q); w = p / q."""
 
     values: Mapping[str, str]
-    p: float
-    q: float
+    p: float | int
+    q: float | int
 
     @property
     def w(self) -> float:
@@ -106,7 +106,7 @@ def _check_attribute(situation: Situation, name: str, shares: Mapping[str, float
         refuse_at(situation, path, "a fall without a direction of its own", got, "leave one of them out")
 
 
-def _pick(shares: Mapping[str, float | int], at: float) -> tuple[str, float]:
+def _pick(shares: Mapping[str, float | int], at: float | int) -> tuple[str, float]:
     """The value whose stretch of the unit interval holds a point, and its share."""
     total, reached = sum(shares.values()), 0.0
     for value, share in shares.items():
@@ -117,7 +117,7 @@ def _pick(shares: Mapping[str, float | int], at: float) -> tuple[str, float]:
     return value, shares[value] / total
 
 
-def _fraction(at: float, shares: Mapping[str, float | int]) -> float:
+def _fraction(at: float | int, shares: Mapping[str, float | int]) -> float:
     """Where in its stretch a point lies, 0 to 1: another random number, free of charge."""
     total, reached = sum(shares.values()), 0.0
     for share in shares.values():
@@ -146,7 +146,7 @@ def _with_first(situation: Situation, change: Callable[[EventRequest], EventRequ
     return dataclasses.replace(situation, events=tuple(events))
 
 
-def _event(situation: Situation, value: str, fraction: float) -> Situation:
+def _event(situation: Situation, value: str, fraction: float | int) -> Situation:
     if value == NOTHING:
         return _with_first(situation, lambda event: None)
     named = value if value in EVENT_FACTS else None
@@ -160,14 +160,14 @@ def _event(situation: Situation, value: str, fraction: float) -> Situation:
     return _with_first(situation, change)
 
 
-def _cause(situation: Situation, value: str, fraction: float) -> Situation:
+def _cause(situation: Situation, value: str, fraction: float | int) -> Situation:
     assert value in CAUSES
     return _with_first(
         situation, lambda e: dataclasses.replace(e, label="fall", cause=value, ward_event=ward_event_of("fall", value))
     )
 
 
-def _direction(situation: Situation, value: str, fraction: float) -> Situation:
+def _direction(situation: Situation, value: str, fraction: float | int) -> Situation:
     assert value in DIRECTIONS
     fall = any(facts_of(event.ward_event, event.label).is_fall for event in situation.events)
     if not fall:
@@ -181,11 +181,11 @@ def _person(situation: Situation, **changes: object) -> Situation:
     return dataclasses.replace(situation, persons=tuple(people))
 
 
-def _sex(situation: Situation, value: str, fraction: float) -> Situation:
+def _sex(situation: Situation, value: str, fraction: float | int) -> Situation:
     return _person(situation, sex=value)
 
 
-def _age_band(situation: Situation, value: str, fraction: float) -> Situation:
+def _age_band(situation: Situation, value: str, fraction: float | int) -> Situation:
     match = _BAND.fullmatch(value)
     if match is None:
         refuse_at(
@@ -195,7 +195,7 @@ def _age_band(situation: Situation, value: str, fraction: float) -> Situation:
     return _person(situation, age_years=math.floor(low + fraction * (high - low + 1)))
 
 
-def _company(situation: Situation, value: str, fraction: float) -> Situation:
+def _company(situation: Situation, value: str, fraction: float | int) -> Situation:
     if value == "alone":
         events = tuple(event for event in situation.events if event.person == 0)
         return dataclasses.replace(situation, persons=situation.people[:1], events=events)
@@ -207,11 +207,11 @@ def _company(situation: Situation, value: str, fraction: float) -> Situation:
     return dataclasses.replace(situation, persons=(*situation.people, entry if situation.scene is not None else beside))
 
 
-def _time_of_day(situation: Situation, value: str, fraction: float) -> Situation:
+def _time_of_day(situation: Situation, value: str, fraction: float | int) -> Situation:
     return situation  # tells the camera how light it is; nobody moves differently
 
 
-def _activity(situation: Situation, value: str, fraction: float) -> Situation:
+def _activity(situation: Situation, value: str, fraction: float | int) -> Situation:
     state = {"walking": "walking", "standing": "standing", "sitting_down": "standing"}[value]
     start = situation.people[0].start
     own = _person(situation, start=dataclasses.replace(start or Start(), state=state))

@@ -20,8 +20,8 @@ class LabelSpan:
     """One person has this OmniFall-16 label from one time to another, seconds."""
 
     label: str
-    from_s: float
-    to_s: float
+    from_s: float | int
+    to_s: float | int
 
 
 def label_spans(situation: Situation, person: int, state: str | None) -> list[LabelSpan]:
@@ -59,7 +59,7 @@ def _quiet(situation: Situation, person: int, state: str | None) -> list[LabelSp
     return []
 
 
-def _before(state: str, facts: EventFacts, since: float, onset: float) -> list[LabelSpan]:
+def _before(state: str, facts: EventFacts, since: float | int, onset: float | int) -> list[LabelSpan]:
     """From the start to the first onset."""
     label = STATE_LABEL[state]
     upright = {"standing", "walking"} & set(facts.starts)
@@ -72,7 +72,7 @@ def _before(state: str, facts: EventFacts, since: float, onset: float) -> list[L
     return [LabelSpan(label, since, min(since + 0.2, onset))]
 
 
-def _during(event: EventRequest, until: float) -> list[LabelSpan]:
+def _during(event: EventRequest, until: float | int) -> list[LabelSpan]:
     """From an onset to the next one or the end."""
     facts, onset = facts_of(event.ward_event, event.label), float(event.onset_s or 0.0)
     first, last = facts.phases[0][0], facts.phases[-1][0]

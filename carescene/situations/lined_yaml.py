@@ -70,7 +70,7 @@ class Lined:
 
     # ------------------------------------------------------------------------------- scalars
 
-    def number(self, low: float = -math.inf, high: float = math.inf, what: str = "a number") -> float:
+    def number(self, low: float | int = -math.inf, high: float | int = math.inf, what: str = "a number") -> float:
         """A finite number within bounds."""
         value = self.value
         bounds = _bounds(low, high)
@@ -141,7 +141,7 @@ def told_value(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _bounds(low: float, high: float) -> str:
+def _bounds(low: float | int, high: float | int) -> str:
     if math.isinf(low) and math.isinf(high):
         return ""
     if math.isinf(high):

@@ -25,7 +25,7 @@ _RISING_S: Final = 2.0
 class Waypoint:
     """The pelvis of a person is at this spot at this time; `asked` if the situation itself says so."""
 
-    at_s: float
+    at_s: float | int
     spot: Spot
     asked: bool = False
 
@@ -47,7 +47,7 @@ class PersonPlan:
     start: Spot | None
     points: list[Waypoint] = field(default_factory=list)
     labels: list[LabelSpan] = field(default_factory=list)
-    since_s: float = 0.0
+    since_s: float | int = 0.0
     rest: Spot | None = None
 
 
@@ -124,7 +124,7 @@ def _inside(room: Room, seating: Seating, person: int, rng: np.random.Generator)
 
 
 def _plan_fall(
-    room: Room, plan: PersonPlan, person: int, event: EventRequest, onset: float, rng: np.random.Generator
+    room: Room, plan: PersonPlan, person: int, event: EventRequest, onset: float | int, rng: np.random.Generator
 ) -> None:
     """Where the fall begins and ends, and the way there."""
     start, situation = plan.start, room.situation

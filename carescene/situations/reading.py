@@ -366,7 +366,7 @@ class _Reader:
         return value
 
 
-def _number(entry: Lined, key: str, low: float, high: float, *, what: str) -> float | None:
+def _number(entry: Lined, key: str, low: float | int, high: float | int, *, what: str) -> float | None:
     given = entry.get(key)
     return None if given is None else given.number(low, high, what)
 
@@ -419,5 +419,5 @@ def _shares(entry: Lined) -> dict[str, float]:
     return shares
 
 
-def _or(value: float | None, default: float | int) -> float:
+def _or(value: float | int | None, default: float | int) -> float:
     return float(default) if value is None else value

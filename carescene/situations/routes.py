@@ -45,7 +45,7 @@ def walk_route(
     room: Room,
     person: int,
     start: Spot,
-    until_s: float,
+    until_s: float | int,
     rng: np.random.Generator,
     goal_of: int | None = None,
 ) -> list[tuple[float, Spot]]:
@@ -92,7 +92,9 @@ def walk_route(
     return [(at, spot) for at, spot in route[1:] if at <= until_s + 1e-6]
 
 
-def timed(way: Float[np.ndarray, "point 2"], pace: float, facing: float | None = None) -> list[tuple[float, Spot]]:
+def timed(
+    way: Float[np.ndarray, "point 2"], pace: float | int, facing: float | int | None = None
+) -> list[tuple[float, Spot]]:
     """Points about 0.6 m apart along a way with the times at which somebody of this pace (m/s) is there."""
     lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(way, axis=0), axis=1))])
     total = float(lengths[-1])

@@ -59,13 +59,13 @@ class Step:
         drawn_s: when it was drawn for; later if the person was not back at rest yet.
     """
 
-    at_s: float
+    at_s: float | int
     ward_event: str
     before: str
     after: str
-    until_s: float
+    until_s: float | int
     asked: bool
-    drawn_s: float | None = None
+    drawn_s: float | int | None = None
 
 
 def state_after(ward_event: str) -> str:
@@ -112,7 +112,7 @@ def make_schedule(situation: Situation) -> list[Step]:
     return [step for step in steps if step.until_s < end - 1.0]
 
 
-def _step(at: float, name: str, before: str, asked: bool, drawn: float | None = None) -> Step:
+def _step(at: float | int, name: str, before: str, asked: bool, drawn: float | int | None = None) -> Step:
     seconds = sum(seconds for _, seconds in EVENT_FACTS[name].phases)
     # Rest and other lasting states are asked for as events: they take some seconds.
     seconds = max(seconds, 4.0) + _SETTLE_S + 1.0
@@ -124,7 +124,7 @@ def _check(situation: Situation, name: str, rest: str) -> None:
     path = f"stream.rates.{name}"
     if facts.helper:
         refuse_at(situation, path, "events of one person in a stream", f"'{name}'", "ask for it in a clip of its own")
-    if rest not in facts.starts and not (rest == "lying" and "sitting" in facts.starts):
+    if rest not in facts.starts:
         refuse_at(
             situation,
             path,

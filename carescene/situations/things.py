@@ -34,10 +34,10 @@ class Spot:
         thing: id of what carries the person, if anything does.
     """
 
-    x: float
-    y: float
-    z: float | None = None
-    facing: float | None = None
+    x: float | int
+    y: float | int
+    z: float | int | None = None
+    facing: float | int | None = None
     thing: str | None = None
 
 
@@ -49,7 +49,7 @@ class Room:
         self.situation = situation
         self._grids: dict[float, WalkGrid] = {}
 
-    def grid(self, radius_m: float) -> WalkGrid:
+    def grid(self, radius_m: float | int) -> WalkGrid:
         """Where a disc of this radius fits."""
         if radius_m not in self._grids:
             self._grids[radius_m] = walkable_grid(self.scene, radius_m)
@@ -82,7 +82,7 @@ class Room:
         """The door that is meant; the first one for `door`."""
         return self.things(name, path)[0]
 
-    def from_door(self, radius_m: float) -> Bool[np.ndarray, "row column"]:
+    def from_door(self, radius_m: float | int) -> Bool[np.ndarray, "row column"]:
         """Cells that somebody of this radius can walk to from any door; all free ones in a room without doors."""
         grid = self.grid(radius_m)
         doors = self.scene.of_kind("door")
@@ -94,7 +94,11 @@ class Room:
         return found
 
     def floor(
-        self, radius_m: float, near: SceneObject | None = None, side: str | None = None, within_m: float = 0.7
+        self,
+        radius_m: float | int,
+        near: SceneObject | None = None,
+        side: str | None = None,
+        within_m: float | int = 0.7,
     ) -> Float[np.ndarray, "spot 2"]:
         """Free places that can be walked to, near a thing and on one of its sides if asked."""
         grid = self.grid(radius_m)
@@ -141,14 +145,14 @@ def seat_spot(thing: SceneObject) -> Spot:
     return Spot(x, y, seat.height + _SITTING_M, thing.yaw, thing.id)
 
 
-def beside_spot(bed: SceneObject, side: str, off_m: float = 0.35) -> Spot:
+def beside_spot(bed: SceneObject, side: str, off_m: float | int = 0.35) -> Spot:
     """Where somebody stands who has just got up from a side of a bed, `off_m` from its edge."""
     edge = edge_spot(bed, side)
     x, y = np.array([edge.x, edge.y]) + (_FROM_EDGE_M + off_m) * direction(edge.facing or 0.0)
     return Spot(float(x), float(y), None, edge.facing)
 
 
-def direction(facing: float) -> Float[np.ndarray, "2"]:
+def direction(facing: float | int) -> Float[np.ndarray, "2"]:
     """Unit vector of a facing angle (0 is world +y, positive to the left)."""
     return np.array([-math.sin(facing), math.cos(facing)])
 
@@ -158,6 +162,6 @@ def facing_of(vector: Float[np.ndarray, "2"]) -> float:
     return math.atan2(-float(vector[0]), float(vector[1]))
 
 
-def wrapped(angle: float) -> float:
+def wrapped(angle: float | int) -> float:
     """The same angle within a half turn to either side."""
     return math.remainder(angle, 2 * math.pi)

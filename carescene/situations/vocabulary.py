@@ -65,7 +65,7 @@ class EventFacts:
         return any(label == "fall" for label, _ in self.phases)
 
 
-def _fall(starts: tuple[str, ...], says: str, cause: str, needs: tuple[str, ...] = (), seconds: float = 1.6):
+def _fall(starts: tuple[str, ...], says: str, cause: str, needs: tuple[str, ...] = (), seconds: float | int = 1.6):
     return EventFacts(starts, (("fall", seconds), ("fallen", 1.0)), says, needs, cause)
 
 

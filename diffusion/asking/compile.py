@@ -51,7 +51,7 @@ class Asked:
 
     text: str
     frames: int
-    fps: float
+    fps: float | int
     seed: int
     situation: Situation
     plan: Plan
@@ -80,7 +80,7 @@ def compile_situation(
     seed: int,
     *,
     body: Body,
-    fps: float = 20.0,
+    fps: float | int = 20.0,
     patch: int = 4,
     sample_room: bool = False,
     slots: int = DEFAULT_SLOTS,
@@ -171,7 +171,9 @@ def nothing_known(persons: int, frames: int, patch: int, slots: int) -> tuple[Wo
     return known, given
 
 
-def fill_labels(known: World, given: Given, person: int, plan: PersonPlan, fps: float, patch: int, frames: int) -> None:
+def fill_labels(
+    known: World, given: Given, person: int, plan: PersonPlan, fps: float | int, patch: int, frames: int
+) -> None:
     """Fill the event channel where labels are known; a token is given if all of its frames are."""
     filled = torch.zeros(known.event.shape[2], dtype=torch.bool)
     for span in plan.labels:
@@ -215,7 +217,7 @@ def _put_motion(
     frame: Frame,
     rest: Float[Tensor, "24 3"],
     frames: int,
-    fps: float,
+    fps: float | int,
 ) -> None:
     """Give the motion of somebody who is played from a clip, as far as it lasts; whole tokens only."""
     at = np.round(np.arange(frames) / fps * clip.fps).astype(int)
@@ -282,7 +284,7 @@ def _own_constraints(asked: Asked) -> None:
     """Those written in the situation; kept for the report as they were asked."""
     wishes, last = asked.situation.constraints, (asked.frames - 1) / asked.fps
 
-    def note(person: int, kind: str, at: float, value: list, joint: str | None = None) -> None:
+    def note(person: int, kind: str, at: float | int, value: list, joint: str | None = None) -> None:
         asked.requested.append({"person": person, "kind": kind, "joint": joint, "time_s": at, "value": value})
 
     for point in wishes.path:
@@ -309,7 +311,7 @@ def _own_constraints(asked: Asked) -> None:
         note(key.person, "pelvis", at, [float(value) for value in clip.trans[take, number]])
 
 
-def _joint_constraint(asked: Asked, person: int, at: float, joint: str, axes: list[float | None]) -> None:
+def _joint_constraint(asked: Asked, person: int, at: float | int, joint: str, axes: list[float | None]) -> None:
     x, y, z = axes
     if (x is None) != (y is None):
         # One axis of the room is a mixture of two in the model's world, unless the two are parallel.
@@ -329,7 +331,7 @@ def _joint_constraint(asked: Asked, person: int, at: float, joint: str, axes: li
     asked.constraints.append(JointTarget(person, at, joint, x, y, z))
 
 
-def _drop(asked: Asked, person: int, at: float) -> None:
+def _drop(asked: Asked, person: int, at: float | int) -> None:
     """The user's own wish replaces what the plan has for the same frame."""
     number = round(at * asked.fps)
 
@@ -343,7 +345,7 @@ def _drop(asked: Asked, person: int, at: float) -> None:
     asked.constraints = [each for each in asked.constraints if not same(each)]
 
 
-def _face(asked: Asked, person: int, at: float, spot: Spot, state: str | None) -> None:
+def _face(asked: Asked, person: int, at: float | int, spot: Spot, state: str | None) -> None:
     """Turn somebody at a time: by the neck of who lies, by the hips of everybody else."""
     if spot.facing is None or state in (None, "fallen"):
         return
@@ -399,7 +401,7 @@ def _wish(asked: Asked) -> None:
         )
 
 
-def _point(asked: Asked, name: str, path: str, person: int, at_s: float) -> tuple[float, float, float]:
+def _point(asked: Asked, name: str, path: str, person: int, at_s: float | int) -> tuple[float, float, float]:
     """The middle of a thing's top, in the model's world; of several things the nearest to where somebody is then."""
     if asked.scene is None:
         refuse_at(asked.situation, path, "a room", "no scene", "add scene: ward_single")

@@ -17,17 +17,17 @@ from diffusion.canonical import move
 class Frame:
     """Where the model's world lies in the room: its origin (metres) and its turn (radians, positive to the left)."""
 
-    x: float = 0.0
-    y: float = 0.0
-    angle: float = 0.0
+    x: float | int = 0.0
+    y: float | int = 0.0
+    angle: float | int = 0.0
 
-    def into(self, x: float, y: float) -> tuple[float, float]:
+    def into(self, x: float | int, y: float | int) -> tuple[float, float]:
         """A place of the room in the model's world."""
         cos, sin = math.cos(self.angle), math.sin(self.angle)
         dx, dy = x - self.x, y - self.y
         return cos * dx + sin * dy, -sin * dx + cos * dy
 
-    def out(self, x: float, y: float) -> tuple[float, float]:
+    def out(self, x: float | int, y: float | int) -> tuple[float, float]:
         """A place of the model's world in the room; the inverse of `into`."""
         cos, sin = math.cos(self.angle), math.sin(self.angle)
         return self.x + cos * x - sin * y, self.y + sin * x + cos * y
@@ -57,7 +57,7 @@ class Frame:
         return _moved(scene, [self.out(*corner) for corner in scene.polygon], self.out, self.angle)
 
 
-def _moved(scene: Scene, polygon: list[tuple[float, float]], place, turn: float) -> Scene:
+def _moved(scene: Scene, polygon: list[tuple[float, float]], place, turn: float | int) -> Scene:
     things = []
     for thing in scene.objects:
         x, y = place(thing.center[0], thing.center[1])

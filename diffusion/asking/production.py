@@ -40,7 +40,7 @@ class Job:
     attempt: int = 0
     best: tuple[float, Clip, Verdict, int] | None = None
     first: Verdict | None = None
-    seconds: float = 0.0
+    seconds: float | int = 0.0
     verdicts: list[Verdict] = field(default_factory=list)
 
 
@@ -173,7 +173,7 @@ class Producer:
         for row, (job, one) in enumerate(zip(jobs, asked, strict=True)):
             start = time.perf_counter()
             name = clip_name(job.situation, job.index)
-            clip = to_clip(one, world.motion[row], world.event[row], name, self.generator, self.settings.sampler)
+            clip = to_clip(one, world.motion[row], world.event[row], name, self.generator, self.settings)
             requested = json.loads(clip.attributes["requested"])
             verdict = judge(clip, requested)
             clip.events = events_of(clip, requested, verdict)

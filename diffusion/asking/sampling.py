@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from carescene import __version__
@@ -18,12 +18,14 @@ from diffusion.generator import MotionGenerator
 from diffusion.representation import decode_motion
 from diffusion.sampler import SamplerConfig
 from diffusion.steering import (
+    ClipConstraints,
     Energy,
     KeepApart,
     StayClear,
     StayInside,
     Steering,
     compile_constraints,
+    finish,
 )
 from diffusion.world import Given, World
 
@@ -35,7 +37,7 @@ class Settings:
     Attributes:
         sampler: rule, steps and guidance weights.
         energies: weight of keeping clear of furniture, walls and other people; 0 leaves that to the model.
-        cleanup: hold standing feet in place and smooth jitter.
+        cleanup: smooth jitter, hold standing feet in place, and meet all constraints on the finished bodies.
     """
 
     sampler: SamplerConfig
@@ -59,7 +61,6 @@ def sample_asked(
     known = World(*(torch.cat(parts) for parts in zip(*(asked.known for asked in batch), strict=True)))
     given = Given(*(torch.cat(parts) for parts in zip(*(asked.given for asked in batch), strict=True)))
     text = generator.encoder.encode([asked.text for asked in batch])
-    patch = there.shape[2] // given.motion.shape[2]
     return generator.model.sample_world(
         text.tokens,
         text.mask,
@@ -73,7 +74,7 @@ def sample_asked(
         given=given,
         objects=first.known.objects.shape[1],
         object_mask=torch.stack([asked.object_mask for asked in batch]),
-        steer=_steering(batch, settings, given.motion.repeat_interleave(patch, dim=-1), there),
+        steer=_steering(batch, settings, there),
         progress=progress,
     )
 
@@ -83,19 +84,29 @@ def batch_key(asked: Asked) -> tuple:
     return asked.frames, asked.persons, asked.known.objects.shape[1], tuple(map(repr, asked.energies))
 
 
-def _steering(batch: Sequence[Asked], settings: Settings, given: Tensor, there: Tensor) -> Steering:
-    clips = [
-        compile_constraints(
-            asked.constraints,
-            persons=asked.persons,
-            frames=asked.frames,
-            fps=asked.fps,
-            rest_joints=asked.rest_joints,
-            # Somebody who is given starts where the motion does.
-            canonical=not bool(asked.given.motion[0, 0].any()) and bool(asked.there[0, 0]),
-        )
-        for asked in batch
-    ]
+def compiled_of(asked: Asked) -> ClipConstraints:
+    """The constraints of one clip as equations.
+
+    Raises:
+        UserError: for constraints that contradict each other.
+    """
+    return compile_constraints(
+        asked.constraints,
+        persons=asked.persons,
+        frames=asked.frames,
+        fps=asked.fps,
+        rest_joints=asked.rest_joints,
+        # Somebody who is given starts where the motion does, and who comes later starts nowhere.
+        canonical=not bool(asked.given.motion[0, 0].any()) and bool(asked.there[0, 0]),
+    )
+
+
+def _given_frames(asked: Asked) -> Bool[Tensor, "person frame"]:
+    patch = asked.there.shape[1] // asked.given.motion.shape[2]
+    return asked.given.motion[0].repeat_interleave(patch, dim=-1)
+
+
+def _steering(batch: Sequence[Asked], settings: Settings, there: Tensor) -> Steering:
     energies: list[Energy] = list(batch[0].energies)
     weight = settings.energies
     if weight > 0 and batch[0].persons > 1:
@@ -104,7 +115,8 @@ def _steering(batch: Sequence[Asked], settings: Settings, given: Tensor, there: 
     if weight > 0 and len(scenes) == len(batch):
         geometry = SceneGeometry.of(scenes)
         energies += [StayClear(weight=weight, geometry=geometry), StayInside(weight=weight, geometry=geometry)]
-    return Steering(clips, energies, given=given, there=there)
+    given = torch.stack([_given_frames(asked) for asked in batch])
+    return Steering([compiled_of(asked) for asked in batch], energies, given=given, there=there)
 
 
 def to_clip(
@@ -113,17 +125,28 @@ def to_clip(
     event: Float[Tensor, "person frame 16"],
     name: str,
     generator: MotionGenerator,
-    sampler: SamplerConfig,
+    settings: Settings,
 ) -> Clip:
-    """One clip in its room, as it was sampled; people who come later are not there before."""
-    frames, people = asked.frames, asked.persons
+    """One clip in its room, finished; people who come later are not there before."""
+    frames, people, sampler = asked.frames, asked.persons, settings.sampler
     poses = np.zeros((people, frames, 24, 3), np.float32)
     trans = np.zeros((people, frames, 3), np.float32)
     labels = np.full((people, frames), -1, np.int8)
     valid = asked.there[:, :frames].numpy()
+    if settings.cleanup:
+        done = finish(
+            motion,
+            compiled_of(asked),
+            betas=asked.known.shape[0],
+            scene=None if asked.scene is None else asked.frame.scene_into(asked.scene),
+            there=asked.there[:, :frames],
+            given=_given_frames(asked)[:, :frames],
+        )
+        motion = done.motion
     for person in range(people):
         since = int(np.argmax(valid[person]))
-        features = torch.cat((motion[person, since:frames], event[person, since:frames]), dim=-1).double().cpu()
+        channel = event[person, since:frames].double().cpu()
+        features = torch.cat((motion[person, since:frames].double().cpu(), channel), dim=-1)
         posed, moved, label = decode_motion(features, asked.rest_joints[person].double())
         posed, moved = asked.frame.moved_out(posed, moved)
         poses[person, since:], trans[person, since:] = posed.float().numpy(), moved.float().numpy()

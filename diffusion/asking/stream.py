@@ -108,7 +108,7 @@ class _Maker:
     def infos(self) -> list[PersonInfo]:
         return [info for info, _ in self.people]
 
-    def window(self, prefix: WindowPart | None, now_s: float, total_s: float) -> WindowPart:
+    def window(self, prefix: WindowPart | None, now_s: float | int, total_s: float | int) -> WindowPart:
         """The new frames after a prefix; the best of `tries` where something happens."""
         begin = now_s - (0.0 if prefix is None else prefix.frames / self.fps)
         end = self._end(begin, now_s, total_s)
@@ -118,7 +118,7 @@ class _Maker:
             seed = clip_seed(self.situation.seed, round(now_s * self.fps) + 1_000_000, attempt)
             asked = compile_window(self, prefix, begin, end, seed)
             world = sample_asked(self.generator, [asked], self.settings)
-            clip = to_clip(asked, world.motion[0], world.event[0], "window", self.generator, self.settings.sampler)
+            clip = to_clip(asked, world.motion[0], world.event[0], "window", self.generator, self.settings)
             score = window_score(self.plan, clip, begin, end, self.fps)
             new = WindowPart(clip.poses, clip.trans, clip.frame_label)
             part = new if prefix is None else new.after(prefix)
@@ -129,7 +129,7 @@ class _Maker:
         assert best is not None
         return best[1]
 
-    def _end(self, begin: float, now: float, total: float) -> float:
+    def _end(self, begin: float | int, now: float | int, total: float | int) -> float:
         """Where a window ends: a stride on, but not in the middle of an event if that can be helped."""
         end = min(begin + float(self.stream.window_s), total)
         for step in self.steps:
@@ -286,7 +286,7 @@ def _planned(steps: list[Step], event: dict[str, Any]) -> float | None:
     return min(times, key=lambda at: abs(at - event["start_s"])) if times else None
 
 
-def _chunk_events(clip: Clip, steps: list[Step], start_s: float) -> list[Event]:
+def _chunk_events(clip: Clip, steps: list[Step], start_s: float | int) -> list[Event]:
     """Runs of acts in a chunk, named after the step of the schedule that begins with this label within 1.5 s."""
     from carescene.situations.vocabulary import EVENT_FACTS
 

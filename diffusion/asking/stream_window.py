@@ -114,7 +114,7 @@ class StreamPlan:
                 }
         return cls(situation, base, spots, tuple(steps), tuple(labels))
 
-    def state_at(self, at_s: float) -> tuple[str, bool]:
+    def state_at(self, at_s: float | int) -> tuple[str, bool]:
         """The state of person 0, and whether it is settled (no event going on)."""
         state = rest_state(self.situation)
         for step in self.steps:
@@ -125,12 +125,14 @@ class StreamPlan:
             state = step.after
         return state, True
 
-    def events(self, begin_s: float, end_s: float) -> list[Step]:
+    def events(self, begin_s: float | int, end_s: float | int) -> list[Step]:
         """What goes on in a window."""
         return [step for step in self.steps if step.at_s < end_s and step.until_s > begin_s]
 
 
-def compile_window(maker: "_Maker", prefix: WindowPart | None, begin_s: float, end_s: float, seed: int) -> Asked:
+def compile_window(
+    maker: "_Maker", prefix: WindowPart | None, begin_s: float | int, end_s: float | int, seed: int
+) -> Asked:
     """The sampler's view of one window: prefix given, labels and the place at its end from the schedule."""
     plan, fps, patch = maker.plan, maker.fps, maker.patch
     frames = round((end_s - begin_s) * fps)
@@ -190,7 +192,7 @@ def compile_window(maker: "_Maker", prefix: WindowPart | None, begin_s: float, e
 
 
 def _window_plan(
-    plan: StreamPlan, steps: list[Step], begin: float, end: float, goes_on: bool
+    plan: StreamPlan, steps: list[Step], begin: float | int, end: float | int, goes_on: bool
 ) -> tuple[Situation, Plan]:
     """The situation of a window, for its text, and where people are at its ends."""
     events = tuple(
@@ -215,12 +217,12 @@ def _window_plan(
     return request, Plan(plan.scene, persons)
 
 
-def _within(labels: Sequence[LabelSpan], begin: float, end: float) -> list[LabelSpan]:
+def _within(labels: Sequence[LabelSpan], begin: float | int, end: float | int) -> list[LabelSpan]:
     cut = [LabelSpan(s.label, max(s.from_s, begin) - begin, min(s.to_s, end) - begin) for s in labels]
     return [span for span in cut if span.to_s > span.from_s]
 
 
-def _lasting(plan: StreamPlan, person: int, begin: float, end: float) -> list[LabelSpan]:
+def _lasting(plan: StreamPlan, person: int, begin: float | int, end: float | int) -> list[LabelSpan]:
     """Others are at rest all the time."""
     from carescene.situations.vocabulary import STATE_LABEL
 
@@ -235,7 +237,7 @@ def _frame(plan: StreamPlan, prefix: WindowPart | None) -> Frame:
     return Frame() if start is None else Frame(start.x, start.y, start.facing or 0.0)
 
 
-def window_score(plan: StreamPlan, clip: Clip, begin_s: float, end_s: float, fps: float) -> float:
+def window_score(plan: StreamPlan, clip: Clip, begin_s: float | int, end_s: float | int, fps: float | int) -> float:
     """How well a window keeps to the schedule, 0 to 1: rest stays where it is, and events leave people where they lead.
 
     Judged by where the pelvis is, not by the labels, which were given.

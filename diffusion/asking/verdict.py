@@ -64,7 +64,10 @@ def _one(clip: Clip, asked: dict[str, Any], track: Track | None) -> dict[str, An
     spell = _spell(clip, person, label, asked["onset_s"])
     if name in CHECKS:
         try:
-            finding = check_event(clip, name, person)
+            begins, ends = asked["onset_s"], asked["end_s"]
+            # States are judged from when they were asked for; without a time, somewhere in the clip.
+            span = (begins, ends if begins is None or ends is not None else clip.seconds)
+            finding = check_event(clip, name, person, span_s=span)
         except UserError as error:
             found |= {"event": False, "why": str(error)}
         else:
@@ -102,7 +105,7 @@ def _has_onset(name: str | None, label: str) -> bool:
     return len(facts.phases) > 1 or facts.phases[0][0] not in _QUIET
 
 
-def _spell(clip: Clip, person: int, label: str, near_s: float | None) -> tuple[float, float] | None:
+def _spell(clip: Clip, person: int, label: str, near_s: float | int | None) -> tuple[float, float] | None:
     """The run of a label in the event channel that begins nearest to a time; the first one without a time."""
     spells = [(start, end) for name, start, end in label_spells(clip, person) if name == label]
     if not spells:
