@@ -83,14 +83,14 @@ def stand_by(stage: Stage, gait: Gait, rng: np.random.Generator, *, role: str = 
     body = np.nanmedian(stage.at_end(), axis=0)
     target = body[15]
     cast = make_cast(role, rng)
-    frames = _frames_from(stage, 0)
+    frames = _frames_from(stage, _rest_frame(stage))
     start, first = _start(stage, rng, False, body[:, :2], frames)
     ways = stage.ways(start, frames)
     low, high = TALK_M if stage.state() != "fallen" else (0.5, 0.9)
     spot = _first_spot(stage, body, target, (low - 0.15, high - 0.15), ways, rng, before=_front(stage))
     down = 22.0 if target[2] < 1.0 else 10.0 if target[2] < 1.35 else 3.0
     deeds = look_on(down, float(rng.uniform(1.0, 2.5)))
-    visit = _visit(stage, ways, spot, target[:2], deeds, None, first, False, rng, 0)
+    visit = _visit(stage, ways, spot, target[:2], deeds, None, first, False, rng, _rest_frame(stage))
     actor = perform_visit(visit, cast, gait, rng)
     helper, name = who(cast.info, rng), them(stage.clip.persons[0])
     came = _came(visit)
@@ -250,7 +250,7 @@ def _visit(
         spare = most - first / FPS - walk_s - deeds_s
         if spare < -1.0:
             raise _refused("time to hurry there", f"{-spare:.1f} s too little")
-        return Visit(spot, heading_to(spot, target), path, deeds, event, first, False, haste)
+        return Visit(spot, heading_to(spot, target), path, deeds, event, first, False, haste, not_before)
     # Not there before the person is at rest, and done before the clip must end.
     earliest = max(not_before / FPS - walk_s + 0.3, 0.0)
     latest = most - walk_s - deeds_s
@@ -263,7 +263,7 @@ def _visit(
         path = path[along >= cut]
         latest = earliest
     begin = round(FPS * float(rng.uniform(earliest, min(latest, earliest + 1.5))))
-    return Visit(spot, heading_to(spot, target), path, deeds, event, begin, True, haste)
+    return Visit(spot, heading_to(spot, target), path, deeds, event, begin, True, haste, not_before)
 
 
 def _came(visit: Visit) -> str:

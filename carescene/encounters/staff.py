@@ -42,6 +42,7 @@ class Visit:
         start: frame in which the person comes in or begins to walk.
         enters: whether the person comes in then; else they stand at the path's start from the first frame on.
         haste: times the gait's own speed.
+        not_before: first frame in which the person may be there: a fall should be over.
     """
 
     spot: Float[np.ndarray, "2"]
@@ -52,6 +53,7 @@ class Visit:
     start: int
     enters: bool = True
     haste: float = 1.0
+    not_before: int = 0
 
 
 def make_cast(role: str, rng: np.random.Generator) -> "Cast":
@@ -96,7 +98,7 @@ def perform_visit(visit: Visit, cast: "Cast", gait: Gait, rng: np.random.Generat
     )
     walking = np.where(walk.moving, OMNIFALL_ID["walk"], OMNIFALL_ID["standing"])
     rotations, trans, labels = [walk.rotations], [walk.trans], [walking]
-    start = visit.start
+    start = max(visit.start, visit.not_before - len(walk.trans))
     if not visit.enters and start > 0:
         still, place = held(walk.rotations[0], walk.trans[0], start, rng)
         # What fades in from the held pose must fade out before the walk: play it backwards.

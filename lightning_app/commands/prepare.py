@@ -1,4 +1,7 @@
-"""Prepare data: import recordings (`mocap`), simulate falls (`simulated`), make controlled motions (`controlled`)."""
+"""Prepare data: import recordings (`mocap`), simulate falls (`simulated`), make controlled motions (`controlled`).
+
+And put all of them into rooms, alone and in company (`scenes`).
+"""
 
 from pathlib import Path
 
@@ -9,14 +12,16 @@ from carescene.errors import UserError
 
 # Where `prepare mocap` usually writes, and simulated people look for what they imitate.
 _MOCAP = "data/prepared/mocap"
+_SOURCES = "data/prepared/mocap,data/prepared/simulated,data/prepared/controlled"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options of `lightning prepare`."""
     parser.add_argument(
         "kind",
-        choices=["mocap", "simulated", "controlled"],
-        help="mocap: import motion capture; simulated: simulate falls; controlled: what is neither walk nor fall",
+        choices=["mocap", "simulated", "controlled", "scenes"],
+        help="mocap: import motion capture; simulated: simulate falls; controlled: what is neither walk nor fall; "
+        "scenes: prepared clips placed in rooms, one to three people",
     )
     parser.add_argument(
         "--source",
@@ -32,14 +37,22 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--datasets", type=str, nargs="+", default=list(DATASETS), help=f"mocap: which of {', '.join(DATASETS)}"
     )
-    parser.add_argument("--count", type=int, default=1000, help="simulated, controlled: clips in the end")
-    parser.add_argument("--seed", type=int, default=1, help="simulated, controlled: another seed gives other clips")
+    parser.add_argument("--count", type=int, default=1000, help="all but mocap: clips in the end")
+    parser.add_argument("--seed", type=int, default=1, help="all but mocap: another seed gives other clips")
     parser.add_argument("--causes", type=str, nargs="+", default=None, help="simulated: only these causes")
+    parser.add_argument(
+        "--sources",
+        type=str,
+        default=_SOURCES,
+        help=f"scenes: prepared folders, separated by commas (default {_SOURCES})",
+    )
+    parser.add_argument("--two_share", type=float, default=0.35, help="scenes: share of clips with two people")
+    parser.add_argument("--three_share", type=float, default=0.05, help="scenes: share of clips with three people")
 
 
 def run(args: Namespace) -> str:
     """Prepare and say in one line what was written where."""
-    return {"mocap": _mocap, "simulated": _simulated, "controlled": _controlled}[args.kind](args)
+    return {"mocap": _mocap, "simulated": _simulated, "controlled": _controlled, "scenes": _scenes}[args.kind](args)
 
 
 def _mocap(args: Namespace) -> str:
@@ -76,6 +89,24 @@ def _controlled(args: Namespace) -> str:
     done = produce_controlled(out, count=args.count, seed=args.seed, workers=args.workers)
     clips = f"{sum(done.splits.values())} clips ({_counts(done.splits)}) in {out}"
     return f"{clips}; {done.refused} draws were refused, see {out / 'report.md'}"
+
+
+def _scenes(args: Namespace) -> str:
+    from carescene.encounters.produce import produce_scenes
+
+    out = Path(args.out)
+    done = produce_scenes(
+        [Path(name) for name in args.sources.split(",") if name],
+        out,
+        count=args.count,
+        seed=args.seed,
+        two_share=args.two_share,
+        three_share=args.three_share,
+        workers=args.workers,
+    )
+    people = ", ".join(f"{count} of {persons}" for persons, count in sorted(done.persons.items()))
+    clips = f"{sum(done.splits.values())} clips ({_counts(done.splits)}; people: {people}) in {out}"
+    return f"{clips}; {sum(done.refusals.values())} attempts were refused, see {out / 'report.md'}"
 
 
 def _counts(splits: dict[str, int]) -> str:
