@@ -22,6 +22,8 @@ from carescene.simulation.situations.walking import pick_step, walking_activity
 _LONGEST_S = 8.0
 # The usual table is 0.74 m high; the hand presses on it.
 _TABLE_TOP = 0.66
+# Collar bones and chest of somebody who leans to the side carry the arm down as well, radians.
+_COLLAR = 0.75
 
 
 def draw_stumble_recover(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
@@ -126,9 +128,9 @@ def draw_grab_recover(rng: np.random.Generator, library: ReferenceLibrary) -> Pl
     back = onset + half + held
     # The arm goes out sideways, down to the table's top: shoulders are at 0.8 of the height, arms 0.36 of it long.
     height = who.person.height_m
-    drop = float(np.arcsin(np.clip((0.80 * height - _TABLE_TOP) / (0.36 * height), 0.2, 0.95))) - far
+    drop = float(np.arcsin(np.clip((0.80 * height - _TABLE_TOP) / (0.36 * height), 0.2, 0.95))) - far - _COLLAR
     arm = (f"{side}_shoulder", f"{side}_elbow")
-    reach: tuple[Vector, Vector] = ((0.0, 0.15 * sign, drop * sign), (0.0, 0.15 * sign, 0.0))
+    reach: tuple[Vector, Vector] = ((0.0, 0.4 * sign, drop * sign), (0.0, 0.15 * sign, 0.0))
     hang: tuple[Vector, Vector] = ((0.0, 0.0, 1.25 * sign), (0.0, 0.3 * sign, 0.0))
     events: list[Perturbation] = [
         Assistance(onset, 0.2, float(rng.uniform(0.6, 0.8))),
