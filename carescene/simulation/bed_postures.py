@@ -21,7 +21,9 @@ _CHEST: Final = 0.09
 STEEP_DEG: Final = 18.0
 
 
-def draw_bed(rng: np.random.Generator, *, low: float = 0.40, high: float = 0.65, rails: str | None = None, flat: bool = False):
+def draw_bed(
+    rng: np.random.Generator, *, low: float = 0.40, high: float = 0.65, rails: str | None = None, flat: bool = False
+):
     """A bed of drawn height and head angle with its box above the origin; feet point along +y."""
     angle = float(rng.uniform(15, 45)) if rng.random() < 0.5 and not flat else 0.0
     return default_object(
@@ -66,8 +68,13 @@ class BedPlan:
         return point + normal * above + np.array([x, 0.0, self.down])
 
     def supine(self, *, x: float = 0.0, knees: tuple = (4.0, 4.0), arms: float = 0.0, look: float = 0.0) -> Posture:
-        """On the back, head on the pillow. `knees`: flexion of each, feet on the mattress. `arms`: 0 beside, 1 on it."""
-        cast, anatomy = self.cast, self.cast.anatomy
+        """On the back, head on the pillow.
+
+        Args:
+            knees: flexion of each in degrees, the feet on the mattress.
+            arms: 0 beside the body to 1 on the belly.
+        """
+        anatomy = self.cast.anatomy
         rest = anatomy.rest
         chest, head = float(rest[9, 1]), float(rest[15, 1])
         fold = 0.5 * self.angle
@@ -77,9 +84,9 @@ class BedPlan:
         pillow = _PILLOW if self.bed.pillow is not None else 0.0
         hands = {}
         for side, sign in (("left", -1.0), ("right", 1.0)):
-            beside = pelvis + [sign * (anatomy.side + 0.10), 0.10, 0.0]
+            beside = pelvis + np.array([sign * (anatomy.side + 0.10), 0.10, 0.0])
             beside[2] = self.height + 0.02
-            on_belly = pelvis + [sign * 0.06, -0.14, anatomy.belly + 0.05]
+            on_belly = pelvis + np.array([sign * 0.06, -0.14, anatomy.belly + 0.05])
             hands[f"{side}_hand"] = beside + (on_belly - beside) * arms
         posture = Posture(
             pelvis=pelvis,
@@ -87,10 +94,17 @@ class BedPlan:
             trunk=(0.8 * fold, 0.0, 0.0),
             neck=(8 + 0.2 * fold, 0.0, look),
             limbs=Limbs(
-                hip=hip, hip_out=5, hip_turn=tuple(14 - 0.12 * k for k in knees), knee=knees, ankle=-14,
-                arm=-4 + 30 * arms, arm_out=16, arm_turn=-20, elbow=14 + 70 * arms,
+                hip=hip,
+                hip_out=5,
+                hip_turn=tuple(14 - 0.12 * k for k in knees),
+                knee=knees,
+                ankle=-14,
+                arm=-4 + 30 * arms,
+                arm_out=16,
+                arm_turn=-20,
+                elbow=14 + 70 * arms,
             ),
-        )  # fmt: skip
+        )
         holds = dict(hands)
         holds["chest"] = self.on_back_at(chest, _CHEST, x)
         holds["head"] = self.on_back_at(head, _SKULL + pillow, x)
@@ -125,7 +139,12 @@ class BedPlan:
             trunk=(14 + 6 * curl, -sign * fold * -0.4, 0.0),
             neck=(8, 0, 0),
             limbs=Limbs(
-                hip=tuple(hip), hip_out=(-6.0, -6.0), knee=tuple(knee), ankle=-16, arm=tuple(arm), arm_out=tuple(out),
+                hip=tuple(hip),
+                hip_out=(-6.0, -6.0),
+                knee=tuple(knee),
+                ankle=-16,
+                arm=tuple(arm),
+                arm_out=tuple(out),
                 elbow=tuple(elbow),
             ),
         ).holding(
@@ -133,7 +152,7 @@ class BedPlan:
             head=self.on_back_at(head - 0.04, 0.10 + pillow + 0.02, x + sign * 0.06),
             **{f"{upper}_hand": np.array([x + sign * 0.30, self.hip_y - 0.26, self.height + 0.02])},
             **stacked_legs(anatomy, self.height, "left" if left else "right"),
-        )  # fmt: skip
+        )
 
     def half_up(self) -> Posture:
         """Over the left elbow, legs over the edge: halfway between lying on the side and sitting."""
@@ -204,7 +223,7 @@ class BedPlan:
         posture = self.on_edge(inset=inset, lean=lean)
         if not reaches_floor(self.cast.anatomy, self.height):
             # From a high bed one slides down until the soles touch.
-            posture = replace(posture, pelvis=posture.pelvis - [0, 0, 0.03]).holding(pelvis=None)
+            posture = replace(posture, pelvis=posture.pelvis - np.array([0, 0, 0.03])).holding(pelvis=None)
         return posture.holding(**feet)
 
     def propped_up(self) -> Posture:
@@ -238,7 +257,9 @@ class BedPlan:
             pitch=-14,
             trunk=(30 + 0.4 * self.cast.stoop, 0, 0),
             neck=(6, 0, 0),
-            limbs=Limbs(hip=(122, 92), hip_out=(10, 12), knee=(104, 88), ankle=-10, arm=(30, -20), arm_out=18, elbow=30),
+            limbs=Limbs(
+                hip=(122, 92), hip_out=(10, 12), knee=(104, 88), ankle=-10, arm=(30, -20), arm_out=18, elbow=30
+            ),
         ).holding(
             left_knee=np.array([x + 0.12, y - 0.06, rail + 0.20]),
             right_foot=sole,

@@ -8,7 +8,13 @@ import numpy as np
 
 from carescene.clips.clip import Clip
 from carescene.errors import UserError
-from carescene.simulation import controlled_beds, controlled_floor, controlled_kneeling, controlled_seats, controlled_staff
+from carescene.simulation import (
+    controlled_beds,
+    controlled_floor,
+    controlled_kneeling,
+    controlled_seats,
+    controlled_staff,
+)
 from carescene.simulation.cast import Cast, cast_person
 from carescene.simulation.controlled_quality import review
 from carescene.simulation.controlled_script import Script, make_clip
@@ -57,6 +63,7 @@ CONTROLLED_EVENTS: Final[Mapping[str, Controlled]] = MappingProxyType(
         "lowered_by_staff": Controlled(_PATIENT, controlled_floor.lowered_by_staff),
         "raised_by_staff": Controlled(_PATIENT, controlled_floor.raised_by_staff),
         "staff_kneel": Controlled(_STAFF, controlled_kneeling.staff_kneel),
+        "turn_reach": Controlled(("patient", "patient", "staff", "visitor"), controlled_staff.turn_reach),
         "make_bed": Controlled(_STAFF, controlled_staff.make_bed),
         "staff_bend_over_bed": Controlled(_STAFF, controlled_staff.staff_bend_over_bed),
     }

@@ -60,9 +60,13 @@ def bed_exit(cast: Cast, rng: np.random.Generator, *, assisted: bool = False) ->
             "with somebody's help {who} leaves the bed on the {side}",
         ]
     return Script(
-        keys, says, [plan.thing], side=_side(rng), main=(0, len(keys) - 1),
+        keys,
+        says,
+        [plan.thing],
+        side=_side(rng),
+        main=(0, len(keys) - 1),
         event_label="stand_up",
-    )  # fmt: skip
+    )
 
 
 def bed_exit_assisted(cast: Cast, rng: np.random.Generator) -> Script:
@@ -175,7 +179,9 @@ def in_bed_restless(cast: Cast, rng: np.random.Generator) -> Script:
             if rng.random() < 0.35:
                 hand = str(rng.choice(["left_hand", "right_hand"]))
                 up = rng.uniform(0.05, 0.3)
-                posture = posture.holding(**{hand: posture.pelvis + [rng.uniform(-0.2, 0.2), -0.28, 0.16 + up]})
+                posture = posture.holding(
+                    **{hand: posture.pelvis + np.array([rng.uniform(-0.2, 0.2), -0.28, 0.16 + up])}
+                )
         keys.append(Key(posture, rng.uniform(0.55, 1.1), "lying", hold=rng.choice([0.0, 0.0, 0.4])))
     says = [
         "{who} tosses and turns in bed",

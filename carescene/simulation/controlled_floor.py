@@ -30,7 +30,7 @@ def pick_up_floor(cast: Cast, rng: np.random.Generator) -> Script:
     if rng.random() < 0.6:
         # The other hand steadies itself on the thigh.
         low = low.holding(right_hand=place(knee[:2], 0.5 * cast.anatomy.leg + 0.16))
-    after = upright.holding(left_hand=upright.pelvis + [-0.16, 0.30, 0.12])
+    after = upright.holding(left_hand=upright.pelvis + np.array([-0.16, 0.30, 0.12]))
     keys = [
         Key(upright, 0, "standing", hold=rng.uniform(0.4, 1.0)),
         Key(low, 1.25 * slow, "squat_down", hold=rng.uniform(0.3, 0.8), hold_label="squatting"),
@@ -49,10 +49,12 @@ def object_drop(cast: Cast, rng: np.random.Generator) -> Script:
     """Holds something, drops it, starts and looks down; sometimes picks it up."""
     upright = stand(cast, _HERE, 0.0, width=0.22)
     held = upright.holding(
-        left_hand=upright.pelvis + [-0.10, 0.32, 0.22], right_hand=upright.pelvis + [0.10, 0.32, 0.20]
+        left_hand=upright.pelvis + np.array([-0.10, 0.32, 0.22]),
+        right_hand=upright.pelvis + np.array([0.10, 0.32, 0.20]),
     )
     startled = replace(held, trunk=(held.trunk[0] - 4, 0, 0), neck=(24, 0, 10)).holding(
-        left_hand=upright.pelvis + [-0.24, 0.34, 0.16], right_hand=upright.pelvis + [0.26, 0.30, 0.18]
+        left_hand=upright.pelvis + np.array([-0.24, 0.34, 0.16]),
+        right_hand=upright.pelvis + np.array([0.26, 0.30, 0.18]),
     )
     looking = stand(cast, _HERE, 0.0, width=0.22, bend=16)
     looking = replace(looking, neck=(34, 0, 14)).holding(
@@ -142,7 +144,7 @@ def floor_exercise(cast: Cast, rng: np.random.Generator) -> Script:
     keys = []
     if sort == "bridge":
         rest = rest.holding(**feet)
-        up = replace(rest, pelvis=rest.pelvis + [0, 0.04, 0.20], pitch=-112, trunk=(-8, 0, 0))
+        up = replace(rest, pelvis=rest.pelvis + np.array([0, 0.04, 0.20]), pitch=-112, trunk=(-8, 0, 0))
         moves = [up.holding(pelvis=up.pelvis, chest=None)]
     elif sort == "leg raises":
         moves = []
@@ -154,9 +156,11 @@ def floor_exercise(cast: Cast, rng: np.random.Generator) -> Script:
             moves.append(replace(rest, limbs=limbs).holding(**{f"{side}_foot": None}))
     else:
         limbs = replace(rest.limbs, hip=112, knee=120, arm=48, arm_out=10, elbow=45)
-        moves = [replace(rest, limbs=limbs, trunk=(10, 0, 0), neck=(10, 0, 0)).holding(
-            left_foot=None, right_foot=None, left_hand=None, right_hand=None, head=None
-        )]  # fmt: skip
+        moves = [
+            replace(rest, limbs=limbs, trunk=(10, 0, 0), neck=(10, 0, 0)).holding(
+                left_foot=None, right_foot=None, left_hand=None, right_hand=None, head=None
+            )
+        ]
     keys.append(Key(rest, 0, "lying", hold=rng.uniform(0.5, 1.0)))
     for _ in range(2 if len(moves) == 1 else 1):
         for move in moves:
@@ -193,12 +197,19 @@ def fallen_moving(cast: Cast, rng: np.random.Generator) -> Script:
     for _ in range(int(rng.integers(2, 5))):
         knees = tuple(float(rng.choice([10.0, 45.0, 75.0])) for _ in range(2))
         moved = lie_on_back(
-            cast, _HERE, 0.0, knees=knees, arms=(rng.uniform(15, 60), rng.uniform(15, 60)),
-            elbows=(rng.uniform(10, 70), rng.uniform(10, 70)), look=rng.uniform(-45, 45),
-        )  # fmt: skip
+            cast,
+            _HERE,
+            0.0,
+            knees=knees,
+            arms=(rng.uniform(15, 60), rng.uniform(15, 60)),
+            elbows=(rng.uniform(10, 70), rng.uniform(10, 70)),
+            look=rng.uniform(-45, 45),
+        )
         if rng.random() < 0.4:
             hand = str(rng.choice(["left_hand", "right_hand"]))
-            moved = moved.holding(**{hand: moved.pelvis + [rng.uniform(-0.1, 0.1), -0.30, cast.anatomy.belly + 0.10]})
+            moved = moved.holding(
+                **{hand: moved.pelvis + np.array([rng.uniform(-0.1, 0.1), -0.30, cast.anatomy.belly + 0.10])}
+            )
         keys.append(Key(moved, rng.uniform(0.7, 1.2) * slow, "fallen", hold=rng.uniform(0.0, 0.4)))
     if rng.random() < 0.5:
         keys.append(Key(lie_on_side(cast, _HERE, 0.0), 1.2 * slow, "fallen", hold=0.4))
@@ -233,7 +244,13 @@ def crawl_seek_help(cast: Cast, rng: np.random.Generator) -> Script:
         middle = 0.5 * (placed["left_knee"] + placed["right_knee"])[0, :2]
         posture = replace(all_fours(cast, middle, 0.0), neck=(-30 + rng.uniform(-8, 8), 0, rng.uniform(-12, 12)))
         keys.append(
-            Key(posture.holding(**placed), rng.uniform(0.55, 0.75) * cast.pace, "crawl", lift=0.035, via=number < 2 * count - 1)
+            Key(
+                posture.holding(**placed),
+                rng.uniform(0.55, 0.75) * cast.pace,
+                "crawl",
+                lift=0.035,
+                via=number < 2 * count - 1,
+            )
         )
     says = [
         "{who} crawls over the floor on hands and knees",
@@ -255,9 +272,7 @@ def rise_alone(cast: Cast, rng: np.random.Generator) -> Script:
     thigh = 0.5 * (front[0] + half.pelvis)
     half = half.holding(left_hand=place(thigh[:2], 0.5 * cast.anatomy.leg + 0.16))
     upright, lunge = _up_from_knee(cast, half, yaw_up)
-    start = (
-        lie_on_back(cast, _HERE, 0.0, knees=(20.0, 30.0)) if rng.random() < 0.6 else lie_on_side(cast, _HERE, 0.0)
-    )
+    start = lie_on_back(cast, _HERE, 0.0, knees=(20.0, 30.0)) if rng.random() < 0.6 else lie_on_side(cast, _HERE, 0.0)
     keys = [
         Key(start, 0, "fallen", hold=rng.uniform(0.4, 0.9)),
         Key(lie_on_side(cast, _HERE, 0.0), 0.9 * slow, "stand_up", via=True),
@@ -297,9 +312,14 @@ def _fallen(cast: Cast, rng: np.random.Generator) -> Posture:
         return lie_on_belly(cast, _HERE, 0.0, look=rng.uniform(35, 62), knee=rng.uniform(8, 40))
     knees = (float(rng.uniform(5, 20)), float(rng.choice([8.0, 15.0, 60.0])))
     return lie_on_back(
-        cast, _HERE, 0.0, knees=knees, arms=(rng.uniform(12, 70), rng.uniform(12, 50)),
-        elbows=(rng.uniform(10, 60), rng.uniform(10, 60)), look=rng.uniform(-40, 40),
-    )  # fmt: skip
+        cast,
+        _HERE,
+        0.0,
+        knees=knees,
+        arms=(rng.uniform(12, 70), rng.uniform(12, 50)),
+        elbows=(rng.uniform(10, 60), rng.uniform(10, 60)),
+        look=rng.uniform(-40, 40),
+    )
 
 
 def lowered_by_staff(cast: Cast, rng: np.random.Generator) -> Script:
@@ -316,7 +336,10 @@ def lowered_by_staff(cast: Cast, rng: np.random.Generator) -> Script:
         balanced=0.0,
     ).holding(**feet)
     low = replace(
-        squat(cast, _HERE, 0.0, depth=0.7), pelvis=place(0.85 * behind, 0.34 * cast.standing_pelvis), balanced=0.0, pitch=-8
+        squat(cast, _HERE, 0.0, depth=0.7),
+        pelvis=place(0.85 * behind, 0.34 * cast.standing_pelvis),
+        balanced=0.0,
+        pitch=-8,
     ).holding(**feet)
     sitting = sit_on_floor(cast, behind, 0.0, knees=(74.0, 70.0), lean=-8, hands="thighs").holding(**feet)
     lying = lie_on_back(cast, behind, 0.0, knees=(70.0, 40.0), arms=(26.0, 22.0))
@@ -333,9 +356,12 @@ def lowered_by_staff(cast: Cast, rng: np.random.Generator) -> Script:
         "an assisted fall: {who} sinks down, held from behind, and lies on the floor",
     ]
     return Script(
-        keys, says, attributes={"cause": "support_loss", "surface": "floor", "direction": "down"}, main=(0, 4),
+        keys,
+        says,
+        attributes={"cause": "support_loss", "surface": "floor", "direction": "down"},
+        main=(0, 4),
         event_label="fall",
-    )  # fmt: skip
+    )
 
 
 def raised_by_staff(cast: Cast, rng: np.random.Generator) -> Script:
@@ -347,15 +373,16 @@ def raised_by_staff(cast: Cast, rng: np.random.Generator) -> Script:
     lying = lie_on_back(cast, back, 0.0, knees=(30.0, 40.0))
     sitting = sit_on_floor(cast, back, 0.0, knees=(76.0, 72.0), lean=6, hands="thighs").holding(**feet)
     low = replace(
-        squat(cast, _HERE, 0.0, depth=0.7), pelvis=place(0.75 * back, 0.36 * cast.standing_pelvis), balanced=0.0, pitch=22
+        squat(cast, _HERE, 0.0, depth=0.7),
+        pelvis=place(0.75 * back, 0.36 * cast.standing_pelvis),
+        balanced=0.0,
+        pitch=22,
     ).holding(**feet)
     middle = replace(
         stand(cast, _HERE, 0.0, bend=36, knees=44), pelvis=place(0.3 * back, 0.74 * cast.standing_pelvis), balanced=0.0
     ).holding(**feet)
     # Somebody before the patient pulls at both hands.
-    low = low.holding(
-        left_hand=place(at(-0.2, 0.22), 0.62), right_hand=place(at(0.2, 0.22), 0.62)
-    )
+    low = low.holding(left_hand=place(at(-0.2, 0.22), 0.62), right_hand=place(at(0.2, 0.22), 0.62))
     middle = middle.holding(left_hand=place(at(-0.2, 0.30), 0.86), right_hand=place(at(0.2, 0.30), 0.86))
     keys = [
         Key(lying, 0, "fallen", hold=rng.uniform(0.5, 1.0)),

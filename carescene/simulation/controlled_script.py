@@ -74,6 +74,26 @@ def make_clip(script: Script, cast: Cast, ward_event: str | None, action: str, s
         unrest=cast.liveliness.unrest * script.liveliness_scale,
     )
     motion = perform(cast.anatomy, keys, surfaces_of(script.things), rng, live)
+    seconds = len(motion.trans) / FPS
+    span = (0.0, seconds)
+    if script.main is not None:
+        first, last = script.main
+        # Until the rest before it ends; the first key's rest belongs to what was before.
+        span = (motion.arrivals[first] + float(keys[first].hold), min(motion.arrivals[last], seconds))
+    return clip_of(script, cast, motion, span, ward_event, action, seed, rng), motion
+
+
+def clip_of(
+    script: Script,
+    cast: Cast,
+    motion: Motion,
+    span: tuple[float, float],
+    ward_event: str | None,
+    action: str,
+    seed: int,
+    rng: np.random.Generator,
+) -> Clip:
+    """A solved motion as a clip: mirrored to the script's side, turned anyhow, with labels, words and a bare room."""
     poses = Rotation.from_matrix(motion.rotations.reshape(-1, 3, 3)).as_rotvec().reshape(-1, 24, 3)
     trans, things = motion.trans, script.things
     if script.side == "right":
@@ -83,15 +103,12 @@ def make_clip(script: Script, cast: Cast, ward_event: str | None, action: str, s
     yaw, shift = float(rng.uniform(-math.pi, math.pi)), rng.uniform(-0.4, 0.4, 2)
     poses, trans, things = _turned(poses, trans, things, yaw, shift)
     labels = np.array([OMNIFALL_ID[label] for label in motion.labels], dtype=np.int8)
-    seconds = len(trans) / FPS
-    first, last = script.main or (0, len(keys) - 1)
-    start = motion.arrivals[first] + keys[first].hold if first > 0 or (len(keys) > 1 and script.main) else 0.0
-    end = min(motion.arrivals[last], seconds) if script.main else seconds
+    start, end = span
     label = script.event_label or motion.labels[min(int((start + end) / 2 * FPS), len(labels) - 1)]
     attributes = {"action": action, "age_band": age_band(cast.info.age_years or 40.0), "activity": action}
     if script.side:
         attributes["side"] = script.side
-    clip = Clip(
+    return Clip(
         id=f"controlled-{action}-{seed:07d}",
         fps=FPS,
         poses=poses[None].astype(np.float32),
@@ -101,12 +118,11 @@ def make_clip(script: Script, cast: Cast, ward_event: str | None, action: str, s
         valid=np.ones((1, len(trans)), dtype=bool),
         text=_captions(script, cast, rng),
         persons=[cast.info],
-        events=[Event(0, label, round(float(start), 3), round(float(max(end, start)), 3), ward_event)],
+        events=[Event(0, label, round(start, 3), round(max(end, start), 3), ward_event)],
         attributes=attributes | script.attributes,
         scene=scene_to_dict(bare_room(f"bare-{action}-{seed:07d}", things)),
         generator=Generator(CONTROLLED_VERSION, "", seed, "key postures and inverse kinematics", 0, 0.0),
     )
-    return clip, motion
 
 
 def bare_room(name: str, things: list[SceneObject]) -> Scene:

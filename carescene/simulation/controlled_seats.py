@@ -74,7 +74,7 @@ class SeatPlan:
         if held:
             toe = self.thing.size[1] / 2 + self.thing.center[1] - 0.13
             feet = feet_at(self.cast.anatomy, at(0, toe - 0.06), 0.0, width=0.24)
-            posture = posture.holding(**{name: points + [0, 0, 0.135] for name, points in feet.items()})
+            posture = posture.holding(**{name: points + np.array([0, 0, 0.135]) for name, points in feet.items()})
         return posture.holding(**self.rests) if self.uses_arms and lean < 25 else posture
 
     def perched(self, lean: float = 28.0) -> Posture:
@@ -198,7 +198,7 @@ def _resting(cast: Cast, rng: np.random.Generator, kind: str, name: str) -> Scri
             hand = str(rng.choice(["left_hand", "right_hand"]))
             sign = 1.0 if hand[0] == "l" else -1.0
             forward, left = facing(plan.yaw), leftwards(plan.yaw)
-            lap = posture.pelvis + 0.26 * forward + 0.03 * sign * left + [0, 0, 0.11]
+            lap = posture.pelvis + 0.26 * forward + 0.03 * sign * left + np.array([0, 0, 0.11])
             posture = posture.holding(**{hand: lap})
         keys.append(Key(posture, rng.uniform(0.7, 1.4) * cast.pace, "sitting", hold=rng.uniform(0.5, 1.6), lift=0.0))
     says = [

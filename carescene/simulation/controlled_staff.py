@@ -128,7 +128,7 @@ def hand_over(cast: Cast, rng: np.random.Generator) -> Script:
     slow, spot = cast.pace * rng.uniform(0.9, 1.15), at(0, 0)
     upright = stand(cast, spot, 0.0, left_ahead=0.08)
     high = float(rng.uniform(0.95, 1.15))
-    carried = upright.holding(left_hand=upright.pelvis + [-0.08, 0.26, 0.16])
+    carried = upright.holding(left_hand=upright.pelvis + np.array([-0.08, 0.26, 0.16]))
     given = stand(cast, spot, 0.0, bend=14).holding(
         **{name: upright.holds[name] for name in ("left_foot", "right_foot")},
         left_hand=place(at(-0.08, 0.08 + 0.82 * cast.anatomy.arm), high),
@@ -161,9 +161,11 @@ def bend_and_talk(cast: Cast, rng: np.random.Generator) -> Script:
         gesture = place(at(-0.15 - rng.uniform(0, 0.15), rng.uniform(0.36, 0.5)), rng.uniform(0.75, 0.98))
         keys.append(
             Key(
-                bent.holding(left_hand=gesture), (1.1 if number == 0 else 0.6) * slow, "other",
+                bent.holding(left_hand=gesture),
+                (1.1 if number == 0 else 0.6) * slow,
+                "other",
                 hold=rng.uniform(0.1, 0.4),
-            )  # fmt: skip
+            )
         )
     keys.append(Key(upright, 1.0 * slow, "other", hold=0.5, hold_label="standing"))
     says = [
@@ -186,7 +188,9 @@ def kneel_by_fallen(cast: Cast, rng: np.random.Generator) -> Script:
         Key(down, 0.8 * slow, "kneel_down", hold_label="kneeling"),
     ]
     for number in range(int(rng.integers(2, 4))):
-        bent = half_kneel(cast, spot - facing(0)[:2] * 0.28, 0.0, bend=rng.uniform(22, 34), sit_back=rng.uniform(0.4, 0.8)).holding(**down_feet)
+        bent = half_kneel(
+            cast, spot - facing(0)[:2] * 0.28, 0.0, bend=rng.uniform(22, 34), sit_back=rng.uniform(0.4, 0.8)
+        ).holding(**down_feet)
         bent = replace(bent, neck=(14, 0, rng.uniform(-10, 10)))
         other = place(shoulder + at(0.16, -0.04), rng.uniform(0.24, 0.4))
         touch = place(shoulder + at(0, rng.uniform(-0.02, 0.02)), 0.24 if number % 2 == 0 else 0.3)
@@ -199,3 +203,33 @@ def kneel_by_fallen(cast: Cast, rng: np.random.Generator) -> Script:
         "{who} kneels by the fallen and speaks to them",
     ]
     return Script(keys, says, side=str(rng.choice(["left", "right"])), main=(0, len(keys) - 1), event_label="kneeling")
+
+
+def turn_reach(cast: Cast, rng: np.random.Generator) -> Script:
+    """Stands, turns the trunk to one side, reaches for something there, and comes back."""
+    slow, spot = cast.pace * rng.uniform(0.9, 1.2), at(0, 0)
+    upright = stand(cast, spot, 0.0, width=0.24)
+    feet = {name: upright.holds[name] for name in ("left_foot", "right_foot")}
+    twist = float(rng.uniform(30, 55))
+    angle = np.radians(twist + rng.uniform(5, 35))
+    reach, high = cast.anatomy.arm * rng.uniform(0.85, 1.15), float(rng.uniform(0.7, 1.45))
+    target = spot + facing(angle)[:2] * reach + leftwards(angle)[:2] * 0.12
+    hand = str(rng.choice(["left_hand", "right_hand"]))
+    reaching = replace(
+        stand(cast, spot, 0.0, bend=10, weight_left=0.62, width=0.24),
+        trunk=(cast.stoop + 6, 6, twist * 0.6),
+        neck=(4, 0, twist * 0.7),
+        turn=twist * 0.25,
+    ).holding(**feet, **{hand: place(target, high)})
+    back = replace(upright, neck=(upright.neck[0], 0, rng.uniform(-10, 10)))
+    keys = [
+        Key(upright, 0, "standing", hold=rng.uniform(0.5, 1.2)),
+        Key(reaching, 1.1 * slow, "standing", hold=rng.uniform(0.3, 0.9)),
+        Key(back, 1.1 * slow, "standing", hold=rng.uniform(0.6, 1.2)),
+    ]
+    says = [
+        "{who} turns to the {side} and reaches for something",
+        "{who} stands and reaches out to the {side}",
+        "standing, {who} twists to the {side} to take something",
+    ]
+    return Script(keys, says, side=str(rng.choice(["left", "right"])), main=(0, 2), event_label="standing")

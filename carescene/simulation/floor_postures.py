@@ -41,15 +41,22 @@ def lie_on_back(
         trunk=(2 + 0.2 * cast.stoop, 0, 0),
         neck=(4 + 0.2 * cast.stoop, 0, look),
         limbs=Limbs(
-            hip=tuple(0.52 * k for k in knees), hip_out=7, hip_turn=tuple(16 - 0.14 * k for k in knees), knee=knees,
-            ankle=-16, arm=-4, arm_out=arms, arm_turn=-25, elbow=elbows,
+            hip=tuple(0.52 * k for k in knees),
+            hip_out=7,
+            hip_turn=tuple(16 - 0.14 * k for k in knees),
+            knee=knees,
+            ankle=-16,
+            arm=-4,
+            arm_out=arms,
+            arm_turn=-25,
+            elbow=elbows,
         ),
     ).holding(
         pelvis=place(spot, anatomy.back - _ON_FLOOR),
         head=np.array([np.nan, np.nan, _SKULL + 0.0015 * cast.stoop]),
         chest=np.array([np.nan, np.nan, 0.10]),
         **free,
-    )  # fmt: skip
+    )
 
 
 def lie_on_side(
@@ -135,10 +142,16 @@ def sit_on_floor(
         trunk=(20 + 0.4 * cast.stoop + 0.5 * lean, 0, 0),
         neck=(4, 0, 0),
         limbs=Limbs(
-            hip=tuple(66 + 0.45 * lean + 0.5 * k for k in knees), hip_out=10, hip_turn=8, knee=knees, ankle=-6,
-            arm=-30 if hands == "behind" else 34, arm_out=16, elbow=16 if hands == "behind" else 40,
+            hip=tuple(66 + 0.45 * lean + 0.5 * k for k in knees),
+            hip_out=10,
+            hip_turn=8,
+            knee=knees,
+            ankle=-6,
+            arm=-30 if hands == "behind" else 34,
+            arm_out=16,
+            elbow=16 if hands == "behind" else 40,
         ),
-    ).holding(pelvis=pelvis, **holds)  # fmt: skip
+    ).holding(pelvis=pelvis, **holds)
 
 
 def propped(cast: Cast, spot: Float[np.ndarray, "2"], yaw: float | int) -> Posture:

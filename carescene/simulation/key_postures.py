@@ -176,7 +176,13 @@ def squat(cast: Cast, spot: Float[np.ndarray, "2"], yaw: float | int, *, depth: 
 
 
 def half_kneel(
-    cast: Cast, spot: Float[np.ndarray, "2"], yaw: float | int, *, bend: float | int = 10.0, down: str = "right", sit_back: float | int = 0.0
+    cast: Cast,
+    spot: Float[np.ndarray, "2"],
+    yaw: float | int,
+    *,
+    bend: float | int = 10.0,
+    down: str = "right",
+    sit_back: float | int = 0.0,
 ) -> Posture:
     """On one knee: the knee of the side `down` on the floor at `spot`, the other foot flat before it.
 
@@ -190,7 +196,12 @@ def half_kneel(
     back = np.radians(42 * sit_back)
     knee = spot - left * 0.10
     foot = spot + left * 0.12 + forward * 0.42 * anatomy.leg
-    hip, bent, foot_bend, toe_bend = (86.0, 4.0 + 42 * sit_back), (88.0, 84.0 + 42 * sit_back), (4.0, 10.0), (0.0, _TUCKED_DEG)
+    hip, bent, foot_bend, toe_bend = (
+        (86.0, 4.0 + 42 * sit_back),
+        (88.0, 84.0 + 42 * sit_back),
+        (4.0, 10.0),
+        (0.0, _TUCKED_DEG),
+    )
     if down == "left":
         hip, bent, foot_bend, toe_bend = hip[::-1], bent[::-1], foot_bend[::-1], toe_bend[::-1]
     return Posture(
@@ -237,7 +248,13 @@ def kneel(
         trunk=(cast.stoop + 0.55 * bend, 0, 0),
         neck=(8, 0, 0),
         limbs=Limbs(
-            hip=-8 + 0.45 * bend + 68 * sit_back, hip_out=6, knee=84 + 54 * sit_back, ankle=8, toes=_TUCKED_DEG, arm=28, elbow=48
+            hip=-8 + 0.45 * bend + 68 * sit_back,
+            hip_out=6,
+            knee=84 + 54 * sit_back,
+            ankle=8,
+            toes=_TUCKED_DEG,
+            arm=28,
+            elbow=48,
         ),
     ).holding(**hold)
 

@@ -249,7 +249,7 @@ def _held_over_time(anatomy: Anatomy, keys, base: Solved, arrive, leave, times) 
     natural = point_positions(anatomy, base)
     positions, weights = natural.copy(), np.zeros_like(natural)
     held = [held_points(key.posture) for key in keys]
-    for index, key in enumerate(keys):
+    for index in range(len(keys)):
         rest = (times >= arrive[index] - 1e-9) & (times <= leave[index] + 1e-9)
         where, mask = held[index]
         positions[rest] = np.where(mask > 0, where, natural[rest])
@@ -339,7 +339,10 @@ def _labels(keys, arrive, leave, times) -> list[str]:
         index = int(np.searchsorted(arrive, time + 1e-9, side="right")) - 1
         index = min(max(index, 0), len(keys) - 1)
         ahead = arrive[min(index + 1, len(keys) - 1)] - leave[index]
-        if index == len(keys) - 1 or time <= leave[index] + (0.0 if keys[index].via else min(_UNSEEN * ahead, 0.25)) + 1e-9:
+        if (
+            index == len(keys) - 1
+            or time <= leave[index] + (0.0 if keys[index].via else min(_UNSEEN * ahead, 0.25)) + 1e-9
+        ):
             labels.append(keys[index].hold_label or keys[index].label)
         else:
             labels.append(keys[min(index + 1, len(keys) - 1)].label)

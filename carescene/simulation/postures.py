@@ -227,7 +227,7 @@ def foot_points(
         yaw: where the toes point, radians as a posture's yaw.
         pitch: degrees by which the heel is lifted about the ball of the foot; the ball then keeps its height.
     """
-    joints, offsets = point_carriers(anatomy)
+    _, offsets = point_carriers(anatomy)
     rows = point_rows()[f"{side}_foot"]
     local = offsets[rows]
     turn = _about("z", np.degrees(yaw)) @ STANDING @ _about("x", pitch)

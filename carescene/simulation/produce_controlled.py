@@ -3,7 +3,7 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +15,26 @@ from carescene.clips.prepare.splits import SPLITS, SplitItem, make_splits
 from carescene.errors import UserError
 from carescene.files import writable_folder, write_atomically
 from carescene.jobs import run_jobs
+from carescene.simulation.anatomy import measure_body
 from carescene.simulation.controlled import CONTROLLED_EVENTS, STAFF_ACTIONS, make_controlled, make_staff_action
+from carescene.simulation.controlled_script import LONGEST_S
+from carescene.simulation.controlled_walking import WALKING, make_walking
+from carescene.simulation.keyframing import FPS
+from carescene.simulation.real_walks import continue_into_walk, find_walks, walk_on
 
 # Events of which a round holds more than one: what a ward sees most, and what alarms are most often mixed up with.
-_MORE: Final = {"bed_exit": 3, "bed_entry": 2, "in_bed_turning": 2, "in_bed_restless": 2, "rise_alone": 2, "chair_sit": 2}
+_MORE: Final = {
+    "bed_exit": 3,
+    "bed_entry": 2,
+    "in_bed_turning": 2,
+    "in_bed_restless": 2,
+    "rise_alone": 2,
+    "chair_sit": 2,
+}
+
+_WALK_AWAY: Final = ("chair_rise", "raised_by_staff", "rise_alone", "bed_exit", "pick_up_floor")
+_SPLITS_EVERY: Final = 50
+_MEASURES: Final = ("contact", "limit", "depth", "jump", "skate", "jerk", "penetration")
 
 
 @dataclass(frozen=True)
@@ -29,22 +45,31 @@ class ControlledLibrary:
     refused: int
 
 
-def event_round() -> list[str]:
+def event_round(*, walking: bool = True) -> list[str]:
     """All events and staff actions, those that matter most several times, in the order in which they are made."""
-    names = [*CONTROLLED_EVENTS, *STAFF_ACTIONS]
     later = [name for name, times in _MORE.items() for _ in range(times - 1)]
-    return [*names, *later]
+    return [*CONTROLLED_EVENTS, *STAFF_ACTIONS, *later, *(WALKING if walking else ())]
 
 
 def produce_controlled(
-    out: Path, *, count: int = 1000, seed: int = 1, workers: int | None = None, progress: bool = True
+    out: Path,
+    *,
+    count: int = 1000,
+    seed: int = 1,
+    walks: Path | None = None,
+    workers: int | None = None,
+    progress: bool = True,
 ) -> ControlledLibrary:
     """Make `count` controlled clips in `out`; those that are there already are kept.
 
-    Writes `clips/`, `splits/{train,val,test}.txt`, `report.md` and `report.json`.
+    Writes `clips/`, `splits/{train,val,test}.txt` (anew after every 50 clips), `report.md` and `report.json`.
+
+    Args:
+        walks: a prepared folder of motion capture, for walks with an aid or a helper and for walking away after
+            getting up; without one these are left out.
 
     Raises:
-        UserError: a count below 1, a negative seed, or a folder that cannot be written.
+        UserError: a count below 1, a negative seed, a folder that cannot be written, or `walks` without walks.
     """
     if count < 1 or seed < 0:
         raise UserError(
@@ -52,24 +77,28 @@ def produce_controlled(
         )
     writable_folder(out)
     folder = writable_folder(out / "clips")
-    rounds = event_round()
+    if walks is not None:
+        find_walks(walks, old=True)
+    rounds = event_round(walking=walks is not None)
     jobs = [(rounds[index % len(rounds)], seed * 100_000 + index) for index in range(count)]
-    missing = [job for job in jobs if not (folder / f"{clip_id(*job)}.json").is_file()]
+    present = {clip_id(*job) for job in jobs if (folder / f"{clip_id(*job)}.json").is_file()}
+    items = {name: _item(load_clip(folder / f"{name}.json")) for name in sorted(present)}
+    missing = [job for job in jobs if clip_id(*job) not in present]
     failed: dict[str, str] = {}
-    for job, outcome in run_jobs(
-        _make, missing, str(folder), workers=workers, label="controlled", unit="clip", progress=progress
-    ):
+    made = run_jobs(
+        _make, missing, (str(folder), walks), workers=workers, label="controlled", unit="clip", progress=progress
+    )
+    for number, (job, outcome) in enumerate(made):
         if isinstance(outcome, UserError):
             failed[clip_id(*job)] = str(outcome)
-    made = [clip_id(*job) for job in jobs if (folder / f"{clip_id(*job)}.json").is_file()]
-    if not made:
+        else:
+            items[clip_id(*job)] = outcome
+        if number % _SPLITS_EVERY == _SPLITS_EVERY - 1:
+            _write_splits(out, items)
+    if not items:
         raise UserError(f"Expected some believable clips, but all {count} failed. Take another seed.")
-    clips = [load_clip(folder / f"{name}.json") for name in made]
-    splits = make_splits({clip.id: SplitItem(clip.id, clip.attributes["action"], clip.num_frames) for clip in clips})
-    for split, names in splits.items():
-        text = "".join(f"{name}\n" for name in names)
-        write_atomically(out / "splits" / f"{split}.txt", lambda file, text=text: file.write(text.encode()))
-    refused = _write_report(out, clips, failed)
+    splits = _write_splits(out, items)
+    refused = _write_report(out, [load_clip(folder / f"{name}.json") for name in sorted(items)], failed)
     return ControlledLibrary({split: len(splits[split]) for split in SPLITS}, refused)
 
 
@@ -78,10 +107,45 @@ def clip_id(action: str, seed: int) -> str:
     return f"controlled-{action}-{seed:07d}"
 
 
-def _make(job: tuple[str, int], folder: str) -> None:
-    action, seed = job
-    clip = make_controlled(action, seed) if action in CONTROLLED_EVENTS else make_staff_action(action, seed)
+def _make(job: tuple[str, int], shared: tuple[str, Path | None]) -> SplitItem:
+    (action, seed), (folder, walks) = job, shared
+    if action in WALKING:
+        assert walks is not None
+        clip = make_walking(action, seed, walks)
+    elif action in STAFF_ACTIONS:
+        clip = make_staff_action(action, seed)
+    else:
+        clip = make_controlled(action, seed)
+        if walks is not None:
+            clip = _maybe_walking_away(clip, seed, walks)
     save_clip(clip, Path(folder))
+    return _item(clip)
+
+
+def _maybe_walking_away(clip: Clip, seed: int, walks: Path) -> Clip:
+    """Half of those who have just got up walk away, if there is time for three steps."""
+    rng = np.random.default_rng([seed, 7])
+    room = round(LONGEST_S * FPS) - clip.num_frames
+    if clip.attributes["action"] not in _WALK_AWAY or room < 2 * FPS or rng.random() < 0.5:
+        return clip
+    old = (clip.persons[0].age_years or 40.0) >= 65
+    paths = find_walks(walks, old=old)
+    anatomy = measure_body(clip.betas[0].astype(np.float64))
+    walk = walk_on(anatomy, paths[int(rng.integers(len(paths)))])
+    longer = continue_into_walk(clip, anatomy, walk.first(room))
+    return replace(longer, id=clip.id)
+
+
+def _item(clip: Clip) -> SplitItem:
+    return SplitItem(clip.id, clip.attributes["action"], clip.num_frames)
+
+
+def _write_splits(out: Path, items: dict[str, SplitItem]) -> dict[str, list[str]]:
+    splits = make_splits(items)
+    for split, names in splits.items():
+        text = "".join(f"{name}\n" for name in names)
+        write_atomically(out / "splits" / f"{split}.txt", lambda file, text=text: file.write(text.encode()))
+    return splits
 
 
 def _write_report(out: Path, clips: Sequence[Clip], failed: dict[str, str]) -> int:
@@ -97,10 +161,11 @@ def _write_report(out: Path, clips: Sequence[Clip], failed: dict[str, str]) -> i
     draws = sum(len(clip.attributes.get("refused", "").split("; ")) for clip in clips if "refused" in clip.attributes)
     rows = []
     for action, group in sorted(by_action.items()):
-        mean = {key: float(np.mean([clip.quality[key] for clip in group])) for key in group[0].quality}
+        mean = {key: float(np.mean([clip.quality.get(key, 0.0) for clip in group])) for key in _MEASURES}
         again = sum(len(clip.attributes["refused"].split("; ")) for clip in group if "refused" in clip.attributes)
         rows.append(
-            {"event": action, "clips": len(group), "refused": again, "minutes": sum(c.seconds for c in group) / 60} | mean
+            {"event": action, "clips": len(group), "refused": again, "minutes": sum(c.seconds for c in group) / 60}
+            | mean
         )
     lines = [
         "# Controlled motions",
@@ -117,8 +182,8 @@ def _write_report(out: Path, clips: Sequence[Clip], failed: dict[str, str]) -> i
     ]
     for row in rows:
         lines.append(
-            f"| {row['event']} | {row['clips']} | {row['refused']} | {row['minutes']:.1f} | {1000 * row['contact']:.2f} | "
-            f"{row['limit']:.1f} | {100 * row['depth']:.2f} | {100 * row['jump']:.1f} | {row['skate']:.4f} |"
+            f"| {row['event']} | {row['clips']} | {row['refused']} | {row['minutes']:.1f} | "
+            f"{1000 * row['contact']:.2f} | {row['limit']:.1f} | {100 * row['depth']:.2f} | {100 * row['jump']:.1f} | {row['skate']:.4f} |"
         )
     lines += ["", *(f"- {name}: {why}" for name, why in sorted(failed.items()))]
     text = "\n".join(lines) + "\n"

@@ -28,7 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=str,
         default=None,
         help="mocap: folder with BVH, DeepMimic, SAMP/CIRCLE, AMASS files or zips of them; "
-        f"simulated: prepared motion capture (default {_MOCAP})",
+        f"simulated, controlled: prepared motion capture (default {_MOCAP})",
     )
     parser.add_argument(
         "--out", type=str, required=True, help="folder for clips, splits and report; continued if it exists"
@@ -86,7 +86,15 @@ def _controlled(args: Namespace) -> str:
     from carescene.simulation.produce_controlled import produce_controlled
 
     out = Path(args.out)
-    done = produce_controlled(out, count=args.count, seed=args.seed, workers=args.workers)
+    walks = Path(args.source or _MOCAP)
+    done = produce_controlled(
+        out,
+        count=args.count,
+        seed=args.seed,
+        # The usual place may be missing; a place that was named may not.
+        walks=walks if args.source or walks.is_dir() else None,
+        workers=args.workers,
+    )
     clips = f"{sum(done.splits.values())} clips ({_counts(done.splits)}) in {out}"
     return f"{clips}; {done.refused} draws were refused, see {out / 'report.md'}"
 
