@@ -183,7 +183,8 @@ def _write_report(out: Path, clips: Sequence[Clip], failed: dict[str, str]) -> i
     for row in rows:
         lines.append(
             f"| {row['event']} | {row['clips']} | {row['refused']} | {row['minutes']:.1f} | "
-            f"{1000 * row['contact']:.2f} | {row['limit']:.1f} | {100 * row['depth']:.2f} | {100 * row['jump']:.1f} | {row['skate']:.4f} |"
+            f"{1000 * row['contact']:.2f} | {row['limit']:.1f} | {100 * row['depth']:.2f} | "
+            f"{100 * row['jump']:.1f} | {row['skate']:.4f} |"
         )
     lines += ["", *(f"- {name}: {why}" for name, why in sorted(failed.items()))]
     text = "\n".join(lines) + "\n"
