@@ -64,7 +64,7 @@ def test_center_of_mass_of_a_standing_person_is_in_the_belly_and_in_the_middle(p
 
 def test_center_of_mass_moves_with_the_body():
     joints = np.random.default_rng(0).normal(size=(5, 24, 3))
-    moved = center_of_mass(joints + [1.0, 2.0, 3.0]) - center_of_mass(joints)
+    moved = center_of_mass(joints + np.array([1.0, 2.0, 3.0])) - center_of_mass(joints)
     assert moved == pytest.approx(np.tile([1.0, 2.0, 3.0], (5, 1)))
     same = np.broadcast_to(np.array([0.1, 0.2, 0.3]), (24, 3))
     assert center_of_mass(same) == pytest.approx([0.1, 0.2, 0.3])

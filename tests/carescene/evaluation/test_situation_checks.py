@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from carescene.clips.taxonomy import WARD_EVENTS
 from carescene.errors import UserError
@@ -109,7 +110,7 @@ def test_helpers_are_asked_for_where_the_event_names_them(play):
 
 def test_every_ward_event_has_a_check_or_is_named_as_unseen():
     assert set(CHECKS) | UNSEEN == set(WARD_EVENTS)
-    assert UNSEEN == {"object_drop"}
+    assert {"object_drop"} == UNSEEN
     assert set(CHECKS) > STATES
 
 
@@ -135,11 +136,9 @@ def test_people_who_come_later_are_timed_in_the_clip(play):
 def test_heading_and_place_do_not_matter(play):
     clip = play("falls left")
     turned = dataclasses.replace(clip, poses=clip.poses.copy(), trans=clip.trans.copy())
-    from scipy.spatial.transform import Rotation
-
     turn = Rotation.from_euler("z", 130, degrees=True)
     turned.poses[0, :, 0] = (turn * Rotation.from_rotvec(clip.poses[0, :, 0])).as_rotvec()
-    turned.trans[0] = turn.apply(clip.trans[0]) + [1.0, 2.0, 0.0]
+    turned.trans[0] = turn.apply(clip.trans[0]) + np.array([1.0, 2.0, 0.0])
     one, two = check_event(clip, "fall_bump"), check_event(turned, "fall_bump")
     assert one.ok
     assert one.times == two.times
