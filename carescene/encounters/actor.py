@@ -65,13 +65,17 @@ def can_wait(clip: Clip, person: int = 0) -> bool:
 
 
 def lengthened(clip: Clip, frames: int, rng: np.random.Generator) -> Clip:
-    """The clip with its last pose kept until it has this many frames; one person, events that last to the end go on."""
+    """The clip with everybody's last pose kept until it has this many frames; events that last to the end go on."""
     more = frames - clip.num_frames
     if more <= 0:
         return clip
-    local = Rotation.from_rotvec(clip.poses[0, -1].astype(np.float64)).as_matrix()
-    rotations, trans = held(local, clip.trans[0, -1].astype(np.float64), more, rng)
-    poses = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_rotvec().reshape(1, more, NUM_JOINTS, 3)
+    poses = np.zeros((clip.num_persons, more, NUM_JOINTS, 3), np.float32)
+    trans = np.zeros((clip.num_persons, more, 3), np.float32)
+    for person in range(clip.num_persons):
+        local = Rotation.from_rotvec(clip.poses[person, -1].astype(np.float64)).as_matrix()
+        rotations, trans[person] = held(local, clip.trans[person, -1].astype(np.float64), more, rng)
+        vectors = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_rotvec()
+        poses[person] = vectors.reshape(more, NUM_JOINTS, 3)
     end = clip.num_frames / clip.fps
     events = [
         dataclasses.replace(event, end_s=round(frames / clip.fps, 3)) if event.end_s > end - 0.1 else event
@@ -79,10 +83,10 @@ def lengthened(clip: Clip, frames: int, rng: np.random.Generator) -> Clip:
     ]
     return dataclasses.replace(
         clip,
-        poses=np.concatenate([clip.poses, poses.astype(np.float32)], axis=1),
-        trans=np.concatenate([clip.trans, trans[None].astype(np.float32)], axis=1),
+        poses=np.concatenate([clip.poses, poses], axis=1),
+        trans=np.concatenate([clip.trans, trans], axis=1),
         frame_label=np.concatenate([clip.frame_label, np.repeat(clip.frame_label[:, -1:], more, axis=1)], axis=1),
-        valid=np.concatenate([clip.valid, np.ones((1, more), bool)], axis=1),
+        valid=np.concatenate([clip.valid, np.repeat(clip.valid[:, -1:], more, axis=1)], axis=1),
         events=events,
     )
 

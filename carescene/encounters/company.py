@@ -9,16 +9,19 @@ from carescene.clips.clip import Clip
 from carescene.encounters.actor import joined
 from carescene.encounters.alone import Placed
 from carescene.encounters.gait import Gait
-from carescene.encounters.kinds import KINDS, Encounter
+from carescene.encounters.kinds import KINDS
 from carescene.encounters.sources import SourceClip
 from carescene.encounters.stage import Stage
 from carescene.encounters.words import DOES, clause, is_sentence, sentence, who
 from carescene.errors import UserError
 from carescene.evaluation.people_contact import people_contact
 from carescene.scenes.contact_measures import contact_report
-from carescene.scenes.fitting import MEAN_M, SHARE_DEEP
+from carescene.scenes.fitting import MEAN_M, SHARE_DEEP, fit_clip
+from carescene.scenes.scene import Scene
 from carescene.scenes.scene_files import scene_to_dict
 
+# Somebody's hands are held in these.
+_HELPED: Final = ("raised_by_staff", "bed_exit_assisted")
 _TRIES: Final = 3
 _PEOPLE_MEAN_M: Final = 0.01
 _PEOPLE_MAX_M: Final = 0.06
@@ -91,29 +94,34 @@ def require_apart(clip: Clip) -> None:
         )
 
 
-def _join(clip: Clip, scene, gaits: list[Gait], rng: np.random.Generator, passing: bool):
+def _join(
+    clip: Clip, scene: Scene, gaits: list[Gait], rng: np.random.Generator, passing: bool
+) -> tuple[str, Clip, Scene, list[str]]:
     stage = Stage.of(clip, scene, rng)
-    options = KINDS.get(stage.state(), KINDS["walk"])
+    state = "helped" if clip.attributes.get("action") in _HELPED and not passing else stage.state()
+    options = KINDS.get(state, KINDS["walk"])
     weights = np.array([weight for _, _, weight in options])
     problem: UserError | None = None
     for _ in range(_TRIES):
         name, make, _ = options[int(rng.choice(len(options), p=weights / weights.sum()))]
         if passing:
-            name, make, _ = next(each for each in KINDS["walk"])
+            name, make, _ = next(each for each in KINDS["walk"] if each[0] == "walk_past")
         try:
             found = make(stage, gaits[int(rng.integers(len(gaits)))], rng)
-            whole = joined(stage.clip, found.actors, rng)
+            whole, room = joined(stage.clip, found.actors, rng), found.scene
+            if found.sits:
+                whole, room = fit_clip(whole, room)
             require_apart(whole)
-            _require_clear(whole, found, clip.num_persons)
+            _require_clear(whole, room, clip.num_persons)
         except UserError as error:
             problem = error
             continue
-        return name, whole, found.scene, found.clauses
+        return name, whole, room, found.clauses
     assert problem is not None
     raise problem
 
 
-def _require_clear(clip: Clip, found: Encounter, first: int) -> None:
+def _require_clear(clip: Clip, scene: Scene, first: int) -> None:
     """Refuse if those who joined are inside furniture or walls."""
     only = dataclasses.replace(
         clip,
@@ -125,7 +133,7 @@ def _require_clear(clip: Clip, found: Encounter, first: int) -> None:
         persons=clip.persons[first:],
         events=[],
     )
-    report = contact_report(only, found.scene, every=3)
+    report = contact_report(only, scene, every=3)
     if report.mean_m > MEAN_M or report.share_deep > SHARE_DEEP:
         raise UserError(
             f"Expected whoever joins to be inside nothing, but got {100 * report.mean_m:.1f} cm on average in "

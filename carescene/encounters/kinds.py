@@ -8,22 +8,30 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from jaxtyping import Float
+from scipy.ndimage import gaussian_filter1d
 
+from carescene.clips.clip import Event
+from carescene.clips.taxonomy import OMNIFALL_ID
 from carescene.encounters.actor import FPS, LONGEST_FRAMES, Actor, can_wait
-from carescene.encounters.deeds import bend_and_reach, kneel_and_reach, look_on
-from carescene.encounters.gait import Gait
+from carescene.encounters.deeds import bend_and_reach, kneel_and_reach, look_on, take_hands
+from carescene.encounters.gait import Gait, about_z
 from carescene.encounters.places import bed_side
+from carescene.encounters.staff import QUARTER, TALK_M, Visit, act, make_cast, perform_visit, standing_body
 from carescene.encounters.stage import Stage, heading_to
-from carescene.encounters.staff import TALK_M, Visit, make_cast, perform_visit
+from carescene.encounters.walking import distances_along, walk_along
 from carescene.encounters.ways import Ways
 from carescene.encounters.words import them, who
 from carescene.errors import UserError
 from carescene.scenes.fitting_furniture import carrier_of
 from carescene.scenes.footprint import footprint
+from carescene.scenes.free_places import turned
+from carescene.scenes.furniture import default_object, seat_surface
+from carescene.scenes.rearranging import apart
 from carescene.scenes.scene import Scene, SceneObject
+from carescene.scenes.walkable import ground_clearance
 
 if TYPE_CHECKING:
-    from carescene.simulation.cast import Cast
+    pass
 
 # Whoever kneels by somebody or reaches for them is within an arm's length of the nearest part of them.
 _KNEEL_M: Final = (0.36, 0.62)
@@ -37,11 +45,15 @@ _SPINE: Final = (0, 3, 6, 9)
 
 @dataclasses.dataclass(frozen=True)
 class Encounter:
-    """Who joins, the room as it then is, and clauses that follow what the first person does ("a nurse walks in ...")."""
+    """Who joins, the room as it then is, and clauses that follow what the first person does ("a nurse walks in ...").
+
+    `sits`: those who join rest on furniture, so that their contact must be fitted.
+    """
 
     actors: list[Actor]
     scene: Scene
     clauses: list[str]
+    sits: bool = False
 
 
 Maker = Callable[[Stage, Gait, np.random.Generator], Encounter]
@@ -162,6 +174,120 @@ def walk_past(stage: Stage, gait: Gait, rng: np.random.Generator) -> Encounter:
     helper = who(cast.info, rng)
     clauses = [f"{helper} walks in from the door and past {them(stage.clip.persons[0])}", f"{helper} walks past"]
     return Encounter([actor], stage.scene, clauses)
+
+
+def give_hands(stage: Stage, gait: Gait, rng: np.random.Generator) -> Encounter:
+    """Staff stand before somebody who is helped up or let down and hold both their hands all the time."""
+    del gait
+    joints = stage.joints[0]
+    frames = np.flatnonzero(stage.clip.valid[0])
+    hands = joints[frames][:, [22, 23]]
+    # Where the person stands: the highest the pelvis gets.
+    upright = frames[int(np.argmax(joints[frames, 0, 2]))]
+    hips = joints[upright, 1, :2] - joints[upright, 2, :2]
+    ahead = np.array([hips[1], -hips[0]]) / max(float(np.linalg.norm(hips)), 1e-6)
+    feet = joints[upright, [7, 8], :2].mean(axis=0)
+    cast = make_cast("staff", rng)
+    spot = feet + ahead * float(rng.uniform(0.74, 0.84))
+    if ground_clearance(stage.scene, spot[None])[0] < 0.22:
+        raise _refused("free floor before the person for a helper", "none")
+    moments = np.arange(0, len(frames), round(0.55 * FPS))
+    # The helper's left hand takes the other's right.
+    deeds = take_hands(hands[moments, 1], hands[moments, 0], moments / FPS)
+    heading = heading_to(spot, feet)
+    motion = act(cast, deeds(cast, spot, heading - QUARTER), [], rng)
+    labels = np.array([OMNIFALL_ID[label] for label in motion.labels], np.int8)
+    actor = Actor(cast.info, cast.anatomy.betas.astype(np.float32), motion.rotations, motion.trans, labels)
+    helper, name = who(cast.info, rng), them(stage.clip.persons[0])
+    clauses = [f"{helper} stands in front of {name} and holds both hands", f"{helper} helps {name} with both hands"]
+    return Encounter([actor], stage.scene, clauses)
+
+
+def walk_beside(stage: Stage, gait: Gait, rng: np.random.Generator) -> Encounter:
+    """Staff walk at somebody's side, half a metre to 70 cm away (Hall's personal distance, close phase)."""
+    frames = np.flatnonzero(stage.clip.valid[0])
+    pelvis = stage.joints[0][frames, 0, :2]
+    middle = np.stack([gaussian_filter1d(pelvis[:, axis], 8.0, mode="nearest") for axis in (0, 1)], axis=1)
+    step = np.gradient(middle, axis=0)
+    speed = np.linalg.norm(step, axis=1) * FPS
+    if np.percentile(speed, 10) < 0.35:
+        raise _refused("somebody who walks on all the time", "stops or steps on the spot")
+    normal = np.stack([-step[:, 1], step[:, 0]], axis=1) / np.linalg.norm(step, axis=1, keepdims=True)
+    off = float(rng.uniform(0.56, 0.72))
+    for sign in rng.permutation([1.0, -1.0]):
+        path = middle + sign * off * normal
+        if ground_clearance(stage.scene, path[::4]).min() < 0.25:
+            continue
+        cast = make_cast("staff", rng)
+        motion = act(cast, look_on(0.0, 0.3)(cast, path[-1], 0.0), [], rng)
+        body = standing_body(cast, motion.rotations[0], motion.trans[0, 2], QUARTER)
+        walk = walk_along(path, gait, body, stop=False, along=distances_along(path), phase=float(rng.random()))
+        labels = np.full(len(walk.trans), OMNIFALL_ID["walk"], np.int8)
+        events = (Event(0, "walk", 0.0, round(len(labels) / FPS, 3), ward_event="walk_assisted"),)
+        actor = Actor(
+            cast.info, cast.anatomy.betas.astype(np.float32), walk.rotations, walk.trans, labels, int(frames[0]), events
+        )
+        helper, side = who(cast.info, rng), "left" if sign > 0 else "right"
+        name = them(stage.clip.persons[0])
+        clauses = [f"{helper} walks beside {name}, on the {side}", f"{helper} walks along at the {side} side"]
+        return Encounter([actor], stage.scene, clauses)
+    raise _refused("room to walk beside the person", "furniture or walls on both sides")
+
+
+def visitor_sits(stage: Stage, gait: Gait, rng: np.random.Generator) -> Encounter:
+    """A visitor sits on a chair beside the bed and looks at the person in it."""
+    del gait
+    from carescene.simulation.controlled_seats import SeatPlan
+    from carescene.simulation.keyframing import Key
+    from carescene.simulation.surfaces import surfaces_of
+
+    bed, cast = _bed_under(stage), make_cast("visitor", rng)
+    body = np.nanmedian(stage.at_end(), axis=0)
+    part = footprint(bed)
+    along = float(((body[15, :2] - [part.x, part.y]) @ part.axes.T)[1])
+    height = round(float(rng.uniform(0.42, 0.47)), 3)
+    chair = default_object("chair", _free_name(stage.scene), x=0.0, y=0.0, seat_height_m=height, arms=False)
+    x, y, _ = chair.center
+    # The plan's front edge lies above its origin.
+    edge = float(seat_surface(chair).front[1])
+    chair = dataclasses.replace(chair, center=(0.0, -edge, chair.center[2]))
+    plan = SeatPlan(cast, rng, chair)
+    seconds = stage.clip.seconds if not can_wait(stage.clip) else max(stage.clip.seconds, 5.0)
+    sitting = plan.sitting(lean=float(rng.uniform(4, 16)))
+    keys = [
+        Key(sitting, 0, "sitting", hold=seconds * 0.5),
+        Key(plan.sitting(lean=float(rng.uniform(10, 24))), 1.2, "sitting", hold=seconds * 0.5),
+    ]
+    del x, y
+    for sign in rng.permutation([1.0, -1.0]):
+        for shift in (0.25, 0.5, 0.75, 0.0):
+            # Far enough for the knees, near enough to talk.
+            place = np.array(part.world(sign * (part.half_x + 0.42), min(along + shift, part.half_y - 0.3)))
+            heading = heading_to(place, body[15, :2])
+            yaw = heading - QUARTER
+            center = place + turned(np.array(chair.center[:2]), yaw)
+            there = dataclasses.replace(
+                chair, center=(float(center[0]), float(center[1]), chair.center[2]), yaw=float(yaw)
+            )
+            furnished = dataclasses.replace(stage.scene, objects=[*stage.scene.objects, there])
+            if not apart(furnished, 1):
+                continue
+            motion = act(cast, keys, surfaces_of([chair])[1:], rng)
+            trans = np.concatenate([turned(motion.trans[:, :2], yaw) + place, motion.trans[:, 2:]], axis=1)
+            rotations = motion.rotations.copy()
+            rotations[:, 0] = about_z(np.array([yaw]))[0] @ rotations[:, 0]
+            labels = np.full(len(trans), OMNIFALL_ID["sitting"], np.int8)
+            events = (Event(0, "sitting", 0.0, round(len(trans) / FPS, 3), ward_event="seated_chair"),)
+            actor = Actor(cast.info, cast.anatomy.betas.astype(np.float32), rotations, trans, labels, 0, events)
+            visitor, side = who(cast.info, rng), bed_side(bed, place)
+            clauses = [f"{visitor} sits on a chair on the {side} side of the bed", f"{visitor} sits beside the bed"]
+            return Encounter([actor], furnished, clauses, sits=True)
+    raise _refused(f"room for a chair beside '{bed.id}'", "none on either side")
+
+
+def _free_name(scene: Scene) -> str:
+    names = {thing.id for thing in scene.objects}
+    return next(name for name in (f"chair-{number}" for number in range(1, 1000)) if name not in names)
 
 
 def _rest_frame(stage: Stage) -> int:
@@ -311,9 +437,18 @@ def visit_standing(stage: Stage, gait: Gait, rng: np.random.Generator) -> Encoun
 KINDS: Final[Mapping[str, tuple[tuple[str, Maker, float], ...]]] = MappingProxyType(
     {
         "fallen": (("kneel_beside", kneel_beside, 0.5), ("hurry_to", hurry_to, 0.35), ("stand_by", stand_by, 0.15)),
-        "lying": (("bend_over", bend_over, 0.6), ("stand_by", stand_by, 0.15), ("walk_past", walk_past, 0.25)),
-        "sitting": (("stand_by", stand_by, 0.5), ("visit_standing", visit_standing, 0.2), ("walk_past", walk_past, 0.3)),
-        "standing": (("stand_by", stand_by, 0.5), ("visit_standing", visit_standing, 0.2), ("walk_past", walk_past, 0.3)),
-        "walk": (("walk_past", walk_past, 1.0),),
+        "lying": (("bend_over", bend_over, 0.5), ("visitor_sits", visitor_sits, 0.25), ("walk_past", walk_past, 0.25)),
+        "sitting": (
+            ("stand_by", stand_by, 0.5),
+            ("visit_standing", visit_standing, 0.2),
+            ("walk_past", walk_past, 0.3),
+        ),
+        "standing": (
+            ("stand_by", stand_by, 0.5),
+            ("visit_standing", visit_standing, 0.2),
+            ("walk_past", walk_past, 0.3),
+        ),
+        "walk": (("walk_beside", walk_beside, 0.7), ("walk_past", walk_past, 0.3)),
+        "helped": (("give_hands", give_hands, 1.0),),
     }
 )

@@ -25,7 +25,6 @@ from carescene.errors import UserError
 from carescene.files import writable_folder, write_atomically
 from carescene.jobs import run_jobs
 from carescene.scenes.furnishing import furnish_clip
-from carescene.scenes.placement_own import bare_room
 
 # After this many rooms or sources, a number is given up and counted as refused.
 _TRIES: Final = 4
@@ -175,16 +174,20 @@ def gaits_of(sources: Sources, split: str) -> list[Gait]:
 
 
 def _furnished(source: SourceClip, out: Path) -> Clip:
-    """The source with the bed or chair it rests on: fitted once, then kept beside the clips."""
-    clip = source.load()
-    if bare_room(clip) is not None:
-        return clip
-    kept = out / "furnished" / f"{clip.id}.json"
+    """The source with the bed or chair it rests on: fitted once, then kept beside the clips, as is a refusal."""
+    kept = out / "furnished" / f"{source.path.stem}.json"
     if kept.is_file():
         return load_clip(kept)
-    furnished = furnish_clip(clip)
-    if furnished is not clip:
-        save_clip(furnished, kept.parent)
+    refused = kept.with_suffix(".refused")
+    if refused.is_file():
+        raise UserError(refused.read_text(encoding="utf-8"))
+    try:
+        furnished = furnish_clip(source.load())
+    except UserError as error:
+        message = str(error)
+        write_atomically(refused, lambda file: file.write(message.encode()))
+        raise
+    save_clip(furnished, kept.parent)
     return furnished
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter1d
-from scipy.spatial.transform import Rotation
 
 from carescene.encounters.gait import Gait, about_z, blend_rotations
 from carescene.humans._retarget_feet import intervals, move_ankle
@@ -71,6 +70,7 @@ def walk_along(
     from_standing: bool = False,
     haste: float | int = 1.0,
     phase: float = 0.0,
+    along: Float[np.ndarray, "frame"] | None = None,
 ) -> Walk:
     """A walk over all of a path; the pelvis stays above it.
 
@@ -86,9 +86,15 @@ def walk_along(
         from_standing: begin at rest instead of walking.
         haste: times the gait's own speed.
         phase: of the cycle to begin with.
+        along: distance covered by each frame, metres, to keep pace with somebody; `haste` then does not count.
     """
     scale = body.leg / gait.leg
-    along, amplitude, cadence = _advance(path, gait, scale, float(haste), stop, from_standing)
+    if along is None:
+        along, amplitude, cadence = _advance(path, gait, scale, float(haste), stop, from_standing)
+    else:
+        # Slower walks have shorter and slower steps alike (walk ratio, Sekiya and Nagasaki 1998).
+        share = np.sqrt(np.clip(np.gradient(along) * FPS / (gait.speed * scale), 0.0, 2.0))
+        amplitude, cadence = share, share / gait.seconds
     spots, heading = _on_path(path, along)
     moving = np.ones(len(along), bool)
     if stop:
@@ -98,6 +104,8 @@ def walk_along(
     if stop and end_heading is not None:
         heading[-_SETTLE_FRAMES // 2 :] = heading[-1]
         heading += np.linspace(0, 1, len(heading)) ** 8 * _angle(end_heading - heading[-1])
+    if np.ndim(cadence) and len(amplitude) > len(along):
+        cadence = np.concatenate([cadence, np.full(len(amplitude) - len(along), cadence[-1])])
     steps = np.where(amplitude > 0.04, cadence / FPS, 0.0)
     rotations, offset, stands = gait.at(phase + np.concatenate([[0.0], np.cumsum(steps[:-1])]))
     rotations = blend_rotations(np.broadcast_to(body.stand, rotations.shape), rotations, np.clip(amplitude, 0, 1))
@@ -110,6 +118,11 @@ def walk_along(
     stands = stands | (amplitude < 0.12)[:, None]
     rotations = _planted(rotations, trans, body, stands)
     return Walk(rotations, trans, moving)
+
+
+def distances_along(path: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point"]:
+    """Distance of each point of a path from its start, along it, metres."""
+    return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
 
 
 def smooth_path(points: Float[np.ndarray, "point 2"], sigma_m: float | int = 0.25) -> Float[np.ndarray, "point 2"]:

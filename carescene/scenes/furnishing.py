@@ -21,7 +21,8 @@ _BARE_M: Final = 8.0
 def furnish_clip(clip: Clip, *, seed: int = 0) -> Clip:
     """The clip in a bare room with the bed or chairs that its people rest on, fitted to them.
 
-    Clips that have a bare room already, or in which nobody rests above the floor, come back as they are.
+    Clips that have a bare room already are fitted to it, and those in which nobody rests above the floor to the floor
+    alone; what is good already comes back as it is.
 
     Args:
         clip: as recorded: metres, z up, floor at z = 0.
@@ -30,8 +31,11 @@ def furnish_clip(clip: Clip, *, seed: int = 0) -> Clip:
     Raises:
         UserError: if no bed or chair fits how they rest.
     """
-    if bare_room(clip) is not None or not find_resting(clip, clip_joints(clip)):
-        return clip
+    bare = bare_room(clip)
+    if bare is not None:
+        return fit_clip(clip, bare, seed=seed)[0]
+    if not find_resting(clip, clip_joints(clip)):
+        return dataclasses.replace(fit_clip(clip, _floor(clip), seed=seed)[0], scene=None)
     middle = _HALL_M / 2
     corners = [(0.0, 0.0), (_HALL_M, 0.0), (_HALL_M, _HALL_M), (0.0, _HALL_M)]
     hall = Scene("hall", corners, objects=[default_object("bed", "bed-1", x=middle, y=middle, rails="half")])
@@ -43,6 +47,15 @@ def furnish_clip(clip: Clip, *, seed: int = 0) -> Clip:
     x, y = (float(value) for value in center)
     square = [(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)]
     return dataclasses.replace(fitted, scene=scene_to_dict(Scene(f"bare.{clip.id}", square, objects=used)))
+
+
+def _floor(clip: Clip) -> Scene:
+    """Nothing but floor around a clip."""
+    x, y = (float(value) for value in clip.trans[clip.valid].mean(axis=0)[:2])
+    reach = _HALL_M
+    return Scene(
+        "floor", [(x - reach, y - reach), (x + reach, y - reach), (x + reach, y + reach), (x - reach, y + reach)]
+    )
 
 
 def _is_used(clip: Clip, center: tuple[float, float, float]) -> bool:

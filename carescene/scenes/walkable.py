@@ -4,6 +4,7 @@ The rule: whatever is solid between 5 cm and 1.9 m above the floor blocks the gr
 solid seen from above, and so do the walls. Lower things are stepped over, higher ones passed under.
 """
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -61,9 +62,32 @@ class WalkGrid:
         return row, column
 
 
+@dataclass(frozen=True)
+class _Known:
+    """A room that counts as the same if it holds the same things: work on rooms that are used often is kept."""
+
+    scene: Scene
+    text: str
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Known) and self.text == other.text
+
+    @classmethod
+    def of(cls, scene: Scene) -> "_Known":
+        return cls(scene, repr((scene.polygon, scene.objects)))
+
+
 def outlines(scene: Scene, skip: tuple[str, ...] = ()) -> list[Float[np.ndarray, "corner 2"]]:
     """Outlines on the floor, counter-clockwise, of all solids that block walking; objects named in `skip` left out."""
-    shapes = []
+    return list(_outlines(_Known.of(scene), skip))
+
+
+@functools.lru_cache(maxsize=256)
+def _outlines(known: _Known, skip: tuple[str, ...]) -> tuple[Float[np.ndarray, "corner 2"], ...]:
+    scene, shapes = known.scene, []
     for solid, index in scene_solids(scene):
         if scene.objects[index].id in skip:
             continue
@@ -72,7 +96,7 @@ def outlines(scene: Scene, skip: tuple[str, ...] = ()) -> list[Float[np.ndarray,
             shapes.append(_outline(corners[:, :2]))
     # A user's own mesh has no solids; its box stands for it. In a room that is a mesh, boxes name its parts.
     own = [thing for thing in scene.objects if thing.mesh is not None and thing.id not in skip]
-    return shapes + [footprint(thing).corners for thing in own]
+    return tuple(shapes + [footprint(thing).corners for thing in own])
 
 
 def ground_clearance(
@@ -101,6 +125,18 @@ def walkable_grid(
         folder: where the scene's file lies. A room that is a mesh of its own has no solids; with its folder it is
             measured at some heights instead, from `_MESH_HEIGHTS_M` upwards.
     """
+    if scene.mesh is None or folder is None:
+        grid = _plain_grid(_Known.of(scene), float(radius_m), float(cell_m), skip)
+        return WalkGrid(grid.origin, grid.cell_m, grid.free.copy())
+    return _grid(scene, radius_m, cell_m, skip, folder)
+
+
+@functools.lru_cache(maxsize=512)
+def _plain_grid(known: _Known, radius_m: float, cell_m: float, skip: tuple[str, ...]) -> WalkGrid:
+    return _grid(known.scene, radius_m, cell_m, skip, None)
+
+
+def _grid(scene: Scene, radius_m: float, cell_m: float, skip: tuple[str, ...], folder: Path | None) -> WalkGrid:
     corners = np.array(scene.polygon)
     low, high = corners.min(axis=0), corners.max(axis=0)
     columns, rows = (int(count) for count in np.ceil((high - low) / cell_m))
