@@ -6,7 +6,7 @@ time where that makes sense. `weight` is the length of the step: 1 goes as far a
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -21,6 +21,7 @@ from diffusion.steering.bodies import Bodies, body_balls
 Point = tuple[float, float, float]
 
 
+@runtime_checkable
 class Energy(Protocol):
     """A wish: `weight` and one number per clip."""
 
