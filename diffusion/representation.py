@@ -122,7 +122,7 @@ def decode_motion(
     return matrix_to_rotvec(rotations), trans, label
 
 
-def features_to_rotations(features: Float[Tensor, "*batch 217"]) -> Float[Tensor, "*batch 24 3 3"]:
+def features_to_rotations(features: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch 24 3 3"]:
     """Rotation matrices of the 24 joints; identity for the hands."""
     sixd = features[..., ROOT.start : BODY.stop].unflatten(-1, (MODEL_JOINTS, 6))
     known = sixd_to_matrix(sixd)
@@ -130,14 +130,14 @@ def features_to_rotations(features: Float[Tensor, "*batch 217"]) -> Float[Tensor
     return torch.cat((known, hands), dim=-3)
 
 
-def features_to_joints(features: Float[Tensor, "*batch 217"]) -> Float[Tensor, "*batch 22 3"]:
+def features_to_joints(features: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch 22 3"]:
     """World positions of the 22 joints as predicted by the joint features (linear in them), metres, reference body."""
     joints = features[..., JOINTS].unflatten(-1, (MODEL_JOINTS, 3))
     shift = torch.nn.functional.pad(features[..., :2], (0, 1))
     return joints + shift[..., None, :]
 
 
-def joint_consistency(features: Float[Tensor, "*batch 217"]) -> Float[Tensor, "*batch 22"]:
+def joint_consistency(features: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch 22"]:
     """Distance between each joint as predicted and as posed by the predicted rotations, metres; 0 for real motion."""
     posed = model_joints(features_to_rotations(features), features[..., TRANS])
     return (posed - features_to_joints(features)).norm(dim=-1)
