@@ -13,8 +13,8 @@ from carescene.errors import UserError
 from carescene.humans.body import NUM_BETAS, Body, load_body
 from carescene.humans.skeleton import JOINT, NUM_JOINTS, PARENTS
 
-# One point for each 12 cm square of skin: a shin cannot slip through a mattress between two of them.
-_PROBES: Final = 130
+# One point for each 9 cm square of skin: between two of them it can be a centimetre deeper.
+_PROBES: Final = 220
 # Share of the body's mass that each bone carries, at its middle (Winter 2009, table 4.1, thighs to feet and arms;
 # trunk split over the spine by volume). The bone of a joint runs from its parent to it.
 _MASS_OF_BONE: Final = {

@@ -16,7 +16,7 @@ from carescene.simulation.postures import Limbs, Posture
 # From the head joint to the skin behind it, and how flat a head presses a pillow.
 _SKULL: Final = 0.085
 _PILLOW: Final = 0.055
-_CHEST: Final = 0.09
+_CHEST: Final = 0.105
 # Beyond this backrest angle people sit up from the back, not by way of the side.
 STEEP_DEG: Final = 18.0
 
@@ -41,7 +41,7 @@ def stacked_legs(anatomy: Anatomy, height: float | int, lower: str) -> dict[str,
     """Heights at which ankles and knees of somebody rest who lies on the side `lower` at this height."""
     holds = {}
     for side in SIDES:
-        knee, ankle = (0.055, 0.05) if side == lower else (anatomy.side + 0.02, 0.14)
+        knee, ankle = (0.07, 0.056) if side == lower else (anatomy.side + 0.03, 0.15)
         points = np.full((3, 3), np.nan)
         points[0, 2] = height + ankle
         holds[f"{side}_foot"] = points
@@ -85,10 +85,11 @@ class BedPlan:
         hands = {}
         for side, sign in (("left", -1.0), ("right", 1.0)):
             beside = pelvis + np.array([sign * (anatomy.side + 0.10), 0.10, 0.0])
-            beside[2] = self.height + 0.02
+            beside[2] = self.height + 0.035
             on_belly = pelvis + np.array([sign * 0.06, -0.14, anatomy.belly + 0.05])
             hands[f"{side}_hand"] = beside + (on_belly - beside) * arms
         posture = Posture(
+            soft=("pelvis",),
             pelvis=pelvis,
             pitch=-90 + self.angle - fold,
             trunk=(0.8 * fold, 0.0, 0.0),
@@ -111,7 +112,7 @@ class BedPlan:
         for side, knee in zip(("left", "right"), knees, strict=True):
             # The heel rests on the mattress; the ankle is that much above it.
             free = np.full((3, 3), np.nan)
-            free[0, 2] = self.height + (0.045 if knee < 25 else anatomy.ankle_height - 0.01)
+            free[0, 2] = self.height + (0.055 if knee < 25 else anatomy.ankle_height)
             holds[f"{side}_foot"] = free
         return posture.holding(pelvis=pelvis, **holds)
 
@@ -119,7 +120,7 @@ class BedPlan:
         """On one side with bent legs, the upper hand before the belly."""
         anatomy = self.cast.anatomy
         sign = -1.0 if left else 1.0
-        pelvis = np.array([x, self.hip_y, self.height + anatomy.side - 0.045])
+        pelvis = np.array([x, self.hip_y, self.height + anatomy.side - 0.02])
         low, high = (0, 1) if left else (1, 0)
         hip, knee = [0.0, 0.0], [0.0, 0.0]
         hip[low], hip[high] = 32 + 18 * curl, 46 + 22 * curl
@@ -133,6 +134,7 @@ class BedPlan:
         head = float(anatomy.rest[15, 1])
         pillow = _PILLOW if self.bed.pillow is not None else 0.0
         return Posture(
+            soft=("pelvis", "left_knee", "right_knee", "left_foot", "right_foot"),
             pelvis=pelvis,
             pitch=-90 + 0.35 * self.angle,
             turn=sign * -84.0,
@@ -150,7 +152,7 @@ class BedPlan:
         ).holding(
             pelvis=pelvis,
             head=self.on_back_at(head - 0.04, 0.10 + pillow + 0.02, x + sign * 0.06),
-            **{f"{upper}_hand": np.array([x + sign * 0.30, self.hip_y - 0.26, self.height + 0.02])},
+            **{f"{upper}_hand": np.array([x + sign * 0.30, self.hip_y - 0.26, self.height + 0.035])},
             **stacked_legs(anatomy, self.height, "left" if left else "right"),
         )
 
@@ -161,7 +163,7 @@ class BedPlan:
         # On a raised backrest the hand pushes where on a flat bed the elbow would.
         raised = self.angle > STEEP_DEG
         elbow = np.array([self.edge_x + 0.16, self.hip_y - 0.36, self.height + 0.03])
-        push = np.array([self.edge_x + 0.10, self.hip_y - 0.20, self.height + 0.02])
+        push = np.array([self.edge_x + 0.10, self.hip_y - 0.20, self.height + 0.035])
         return Posture(
             pelvis=pelvis,
             yaw=np.radians(78),
@@ -174,7 +176,7 @@ class BedPlan:
             ),
         ).holding(
             **({"left_hand": push} if raised else {"left_elbow": elbow}),
-            right_hand=np.array([self.edge_x + 0.07, self.hip_y - 0.18, self.height + 0.02]),
+            right_hand=np.array([self.edge_x + 0.07, self.hip_y - 0.18, self.height + 0.035]),
         )
 
     def on_edge(self, *, inset: float = 0.2, lean: float = 8.0, hands: str = "bed") -> Posture:
@@ -185,7 +187,7 @@ class BedPlan:
         if hands == "bed":
             aside = self.cast.anatomy.side + 0.06
             for name, sign in (("left", -1.0), ("right", 1.0)):
-                hand = [self.edge_x + inset - 0.09, self.hip_y + 0.10 + sign * aside, self.height + 0.02]
+                hand = [self.edge_x + inset - 0.09, self.hip_y + 0.10 + sign * aside, self.height + 0.035]
                 posture = posture.holding(**{f"{name}_hand": np.array(hand)})
         return posture
 
@@ -204,11 +206,11 @@ class BedPlan:
         anatomy = self.cast.anatomy
         pelvis = np.array([0.0, self.hip_y, self.height + anatomy.seat - SINK])
         hands = {
-            f"{side}_hand": np.array([sign * (anatomy.side + 0.08), self.hip_y - 0.04, self.height + 0.02])
+            f"{side}_hand": np.array([sign * (anatomy.side + 0.08), self.hip_y - 0.04, self.height + 0.035])
             for side, sign in (("left", -1.0), ("right", 1.0))
         }
         free = np.full((3, 3), np.nan)
-        free[0, 2] = self.height + 0.045
+        free[0, 2] = self.height + 0.055
         return Posture(
             pelvis=pelvis,
             pitch=-24 + 0.4 * lean,
@@ -264,7 +266,7 @@ class BedPlan:
             left_knee=np.array([x + 0.12, y - 0.06, rail + 0.20]),
             right_foot=sole,
             left_hand=on_rail["left_hand"],
-            right_hand=np.array([self.edge_x + 0.56, y + 0.10, self.height + 0.02]),
+            right_hand=np.array([self.edge_x + 0.56, y + 0.10, self.height + 0.035]),
         )
         over = replace(
             lifted,

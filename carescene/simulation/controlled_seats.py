@@ -61,7 +61,12 @@ class SeatPlan:
         self.edge, self.yaw = at(0, 0), 0.0
         depth = seat_surface(thing).depth
         self.deep = float(np.clip(depth - cast.anatomy.back - 0.055, 0.16, 0.32))
-        self.feet = feet_at(cast.anatomy, at(rng.uniform(-0.03, 0.03), rng.uniform(0.06, 0.12)), 0.0, width=0.22)
+        self.feet = feet_at(
+            cast.anatomy,
+            at(rng.uniform(-0.03, 0.03), rng.uniform(0.06, 0.12) + (0.11 if thing.kind == "recliner" else 0.0)),
+            0.0,
+            width=0.22,
+        )
         self.rests = armrests(thing)
         self.uses_arms = bool(self.rests) and rng.random() < 0.5 + 0.4 * (cast.pace > 1.3)
 
@@ -110,7 +115,7 @@ class SeatPlan:
         return [
             Key(half_up(self.cast, self.off_seat(), standing), 0.75 * slow, "sit_down", via=True),
             Key(self.off_seat(), 0.45 * slow, "sit_down", via=True),
-            Key(self.perched(20.0), 0.35 * slow, "sit_down", via=True),
+            Key(self.perched(10.0), 0.45 * slow, "sit_down", via=True),
             Key(self.sitting(), 0.75 * slow, "sit_down", lift=0.03),
         ]
 

@@ -94,7 +94,7 @@ def _over_bed(cast: Cast, rng: np.random.Generator, spot: np.ndarray, yaw: float
     middle = spot + facing(yaw)[:2] * ahead + leftwards(yaw)[:2] * rng.uniform(-0.14, 0.14)
     apart = rng.uniform(0.2, 0.5) / 2
     left, right = (middle + sign * leftwards(yaw)[:2] * apart for sign in (1.0, -1.0))
-    return working_hands(bent, place(left, height + 0.03), place(right, height + 0.03))
+    return working_hands(bent, place(left, height + 0.05), place(right, height + 0.05))
 
 
 def help_up(cast: Cast, rng: np.random.Generator) -> Script:

@@ -10,10 +10,10 @@ from carescene.simulation.cast import Cast
 from carescene.simulation.key_postures import place
 from carescene.simulation.postures import Limbs, Posture, facing, leftwards
 
-_ON_FLOOR: Final = 0.006
+_ON_FLOOR: Final = 0.0
 _SKULL: Final = 0.095
-_HAND: Final = 0.028
-_HEEL: Final = 0.048
+_HAND: Final = 0.036
+_HEEL: Final = 0.055
 
 
 def lie_on_back(
@@ -72,8 +72,9 @@ def lie_on_side(
     low, high = ("left", "right") if left else ("right", "left")
     front = leftwards(yaw) * sign
     head_way = -facing(yaw)
-    pelvis = place(spot, anatomy.side - 0.02)
+    pelvis = place(spot, anatomy.side - 0.005)
     return Posture(
+        soft=("pelvis", "left_knee", "right_knee", "left_foot", "right_foot"),
         pelvis=pelvis,
         yaw=yaw,
         pitch=-90,
@@ -98,14 +99,14 @@ def lie_on_belly(
     """Face down on the floor, head towards `yaw` turned to one side, hands beside the shoulders."""
     anatomy = cast.anatomy
     return Posture(
-        pelvis=place(spot, anatomy.belly - 0.035),
+        pelvis=place(spot, anatomy.belly - 0.02),
         yaw=yaw,
         pitch=90,
         trunk=(-4, 0, 0),
         neck=(-14, 0, look),
         limbs=Limbs(hip=0, hip_out=9, knee=(knee, 8.0), ankle=-42, arm=30, arm_out=58, arm_turn=-60, elbow=95),
     ).holding(
-        pelvis=place(spot, anatomy.belly - 0.035),
+        pelvis=place(spot, anatomy.belly - 0.02),
         chest=np.array([np.nan, np.nan, 0.115]),
         head=np.array([np.nan, np.nan, 0.12]),
         left_hand=np.array([np.nan, np.nan, _HAND]),

@@ -13,7 +13,7 @@ from carescene.simulation.postures import Limbs, Posture, facing, foot_points, l
 # Feet of somebody who stands at ease are a hand apart and turned out a little.
 _STANCE: Final = 0.20
 _TOES_OUT: Final = 0.10
-SINK: Final = 0.02
+SINK: Final = 0.008
 # Of the foot behind a kneeling knee: its sole against the floor, and how far the toes are bent for it.
 _TUCKED_DEG: Final = 68.0
 
@@ -141,7 +141,7 @@ def rise_from_seat(posture: Posture, cast: Cast, feet: dict, *, lean: float | in
         trunk=(0.7 * cast.stoop + 0.38 * lean, 0.0, 0.0),
         neck=(-0.5 * lean, 0.0, 0.0),
         limbs=Limbs(hip=70 + 0.5 * lean, hip_out=6, knee=92, ankle=14, arm=10 + 0.6 * lean, arm_out=16, elbow=45),
-        balanced=0.45,
+        balanced=0.25,
     ).holding(pelvis=None, left_hand=None, right_hand=None, **feet)
 
 
@@ -270,7 +270,7 @@ def all_fours(cast: Cast, spot: Float[np.ndarray, "2"], yaw: float | int) -> Pos
         knee = spot + sign * left * 0.12
         hold[f"{side}_knee"] = place(knee, anatomy.knee_radius)
         hold[f"{side}_foot"] = _tucked_foot(anatomy, side, knee, yaw)
-        hold[f"{side}_hand"] = place(spot + sign * left * 0.19 + forward * (trunk + 0.04), 0.03)
+        hold[f"{side}_hand"] = place(spot + sign * left * 0.19 + forward * (trunk + 0.04), 0.038)
     return Posture(
         pelvis=place(spot - forward * 0.02, thigh + anatomy.knee_radius + 0.02),
         yaw=yaw,

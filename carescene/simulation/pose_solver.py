@@ -18,11 +18,11 @@ _VARIABLES: Final = 3 * _TURNED + 3
 # Square roots of the costs, per radian or per metre. Contacts win over everything: against a prior of 1 rad they
 # give way by less than 0.1 mm. What is heavy and held by many muscles (pelvis, spine) stays nearer its given pose.
 _ON_CONTACT: Final = 300.0
-_ON_SKIN: Final = 40.0
+_ON_SKIN: Final = 60.0
 _ON_LIMIT: Final = 20.0
 _ON_BALANCE: Final = 12.0
 _STAY: Final = np.array(
-    [1.2, 0.35, 0.35, 1.2, 0.25, 0.25, 1.2, 0.6, 0.6, 1.2, 1.5, 1.5, 1.0, 0.8, 0.8, 1.0, 0.3, 0.3, 0.3, 0.3, 0.6, 0.6]
+    [3.0, 0.5, 0.5, 1.2, 0.25, 0.25, 1.2, 0.6, 0.6, 1.2, 1.5, 1.5, 1.0, 0.8, 0.8, 1.0, 0.3, 0.3, 0.3, 0.3, 0.6, 0.6]
 )
 _STAY_PELVIS: Final = 5.0
 _DAMPING: Final = 1e-2

@@ -76,6 +76,7 @@ class Posture:
         holds: name of a point -> where it is held: `(k, 3)` positions, NaN along axes that stay free.
         balanced: how strictly the centre of mass stays over the feet (0 to 1).
         weight_left: share of the weight on the left foot while balanced.
+        soft: held points that may give way where skin, limits or other points ask for it.
     """
 
     pelvis: Float[np.ndarray, "3"]
@@ -89,6 +90,7 @@ class Posture:
     holds: dict[str, Float[np.ndarray, "held 3"]] = field(default_factory=dict)
     balanced: float | int = 0.0
     weight_left: float | int = 0.5
+    soft: tuple[str, ...] = ()
 
     def holding(self, **points: Float[np.ndarray, "..."] | None) -> "Posture":
         """The same posture with other points held; None lets a point go."""
@@ -185,7 +187,7 @@ def held_points(posture: Posture) -> tuple[Float[np.ndarray, "point 3"], Float[n
     for name, rows in point_rows().items():
         if name in posture.holds:
             where = posture.holds[name]
-            weights[rows] = np.isfinite(where) * (_SOFT if name in _RESTING else 1.0)
+            weights[rows] = np.isfinite(where) * (_SOFT if name in _RESTING or name in posture.soft else 1.0)
             positions[rows] = np.nan_to_num(where)
     return positions, weights
 

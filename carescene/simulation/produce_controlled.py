@@ -81,9 +81,9 @@ def produce_controlled(
         find_walks(walks, old=True)
     rounds = event_round(walking=walks is not None)
     jobs = [(rounds[index % len(rounds)], seed * 100_000 + index) for index in range(count)]
-    present = {clip_id(*job) for job in jobs if (folder / f"{clip_id(*job)}.json").is_file()}
-    items = {name: _item(load_clip(folder / f"{name}.json")) for name in sorted(present)}
-    missing = [job for job in jobs if clip_id(*job) not in present]
+    # Clips of other seeds that lie there already belong to the library as well.
+    items = {path.stem: _item(load_clip(path)) for path in sorted(folder.glob("controlled-*.json"))}
+    missing = [job for job in jobs if clip_id(*job) not in items]
     failed: dict[str, str] = {}
     made = run_jobs(
         _make, missing, (str(folder), walks), workers=workers, label="controlled", unit="clip", progress=progress

@@ -1,6 +1,6 @@
 """What carries people: the floor, mattresses and seats as boxes that skin may sink into a little."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -11,10 +11,13 @@ from carescene.scenes.furniture import bed_surface, seat_surface
 from carescene.scenes.scene import SceneObject, object_to_world
 
 # How far skin gives way before it counts, metres: flesh on a floor, foam under a body.
-FLOOR_GIVES: Final = 0.008
-FOAM_GIVES: Final = 0.025
+FLOOR_GIVES: Final = 0.003
+FOAM_GIVES: Final = 0.008
 # Deeper than anybody sinks, so that the nearest way out of a mattress is never its underside.
 _MATTRESS_DEEP: Final = 0.34
+# Across and along the bed; heads and shoulders press a pillow to half of its height.
+_PILLOW_SIZE: Final = (0.60, 0.36)
+PILLOW_GIVES: Final = 0.05
 _SEAT_DEEP: Final = 0.16
 _BACK_THICK: Final = 0.20
 
@@ -80,7 +83,14 @@ def _bed(thing: SceneObject, turn: np.ndarray) -> list[Surface]:
     reach = float(np.linalg.norm(along))
     _, normal = bed.at(bed.length)
     back = (bed.head + bed.hinge) / 2 - normal * _MATTRESS_DEEP / 2
-    return [flat, _box(thing, turn, back, (bed.width, reach, _MATTRESS_DEEP), -bed.head_angle)]
+    pieces = [flat, _box(thing, turn, back, (bed.width, reach, _MATTRESS_DEEP), -bed.head_angle)]
+    if bed.pillow is not None:
+        # As deep as the mattress, so that the way out of it is upwards.
+        wide, long = _PILLOW_SIZE
+        middle = bed.pillow - normal * _MATTRESS_DEEP / 2
+        pillow = _box(thing, turn, middle, (wide, long, _MATTRESS_DEEP), -bed.head_angle)
+        pieces.append(replace(pillow, gives=PILLOW_GIVES))
+    return pieces
 
 
 def _seat(thing: SceneObject, turn: np.ndarray) -> list[Surface]:
