@@ -1,6 +1,6 @@
 """What rooms, events and simulated falls are worth: the same model trained without each, judged in the same way.
 
-    python tools/ablate_world.py --data data/prepared --start model.safetensors --steps 600 --count 8 --out runs/ablation
+    python tools/ablate_world.py --start model.safetensors --situations "[a.yaml, b.yaml]" --out runs/ablation
 
 Every variant starts from the same weights and trains for as many steps on the same batches (but for what it lacks);
 then it makes the same situations with the same seeds, one try each, which `lightning evaluate situations` judges.
@@ -70,8 +70,10 @@ def _measure(variant: Variant, args: Namespace) -> list[dict[str, Any]]:
             _sample(variant, args, path, weights, folder)
         test = ",".join(str(args.data / name) for name in FOLDERS[1:])
         judge = [] if args.recogniser is None else [f"--recogniser={args.recogniser}"]
-        _lightning("evaluate", "situations", f"--dir={folder / 'clips'}", f"--data={test}", f"--out={folder / 'report'}",
-                   *judge)  # fmt: skip
+        _lightning(
+            "evaluate", "situations", f"--dir={folder / 'clips'}", f"--data={test}",
+            f"--out={folder / 'report'}", *judge,
+        )  # fmt: skip
     return json.loads(report.read_text())["generated"]["promises"]
 
 
