@@ -8,6 +8,8 @@ from jaxtyping import Float
 if TYPE_CHECKING:
     from carescene.simulation.cast import Cast
 
+# Taking somebody's hands needs about this long.
+_TAKE_S: Final = 0.9
 # From the wrist to where fingers close.
 _HAND_M: Final = 0.16
 
@@ -88,7 +90,8 @@ def take_hands(
 
         upright = stand(cast, spot, yaw, width=0.26, left_ahead=0.14)
         feet = {name: upright.holds[name] for name in ("left_foot", "right_foot")}
-        keys, before = [], 0.0
+        before = max(float(seconds[0]) - _TAKE_S, 0.0)
+        keys = [Key(upright, 0, "standing", hold=before)] if before > 0 else []
         for number, moment in enumerate(seconds):
             low = float(np.clip(1.05 - (left[number, 2] + right[number, 2]) / 2, 0.0, 0.75))
             bent = stand(cast, spot, yaw, bend=8 + 44 * low, knees=4 + 84 * low, width=0.26).holding(**feet)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # Whoever kneels by somebody or reaches for them is within an arm's length of the nearest part of them.
 _KNEEL_M: Final = (0.36, 0.62)
+# Hands this near to somebody's feet, seen from above, can be taken without falling over.
+_HANDS_M: Final = 0.85
 _BEDSIDE_M: Final = 0.10
 # Staff hurry to somebody who has fallen: about 1.5 times their usual pace, still walking.
 _HURRY: Final = 1.45
@@ -191,7 +193,12 @@ def give_hands(stage: Stage, gait: Gait, rng: np.random.Generator) -> Encounter:
     spot = feet + ahead * float(rng.uniform(0.74, 0.84))
     if ground_clearance(stage.scene, spot[None])[0] < 0.22:
         raise _refused("free floor before the person for a helper", "none")
-    moments = np.arange(0, len(frames), round(0.55 * FPS))
+    # Hands are held while they are within reach; before that the helper stands and waits.
+    near = np.linalg.norm(hands[..., :2] - spot, axis=-1).max(axis=1) < _HANDS_M
+    first = int(np.argmax(near)) if near.any() else len(frames)
+    moments = np.arange(first, len(frames), round(0.55 * FPS))
+    if len(moments) < 3:
+        raise _refused("hands within reach of a helper", "none")
     # The helper's left hand takes the other's right.
     deeds = take_hands(hands[moments, 1], hands[moments, 0], moments / FPS)
     heading = heading_to(spot, feet)

@@ -21,7 +21,7 @@ from carescene.scenes.geometry import SceneGeometry
 
 # Slower changes than this (seconds) look like part of the motion; quicker ones are seen as twitches.
 _KNOT_S: Final = 0.3
-_STEPS: Final = 45
+_STEPS: Final = 36
 _RATE: Final = 0.25
 # Skin gives way this much (metres) before it counts; a body that touches at one point only would seem to hover.
 _GIVES_M: Final = 0.004

@@ -33,7 +33,9 @@ def furnish_clip(clip: Clip, *, seed: int = 0) -> Clip:
     """
     bare = bare_room(clip)
     if bare is not None:
-        return fit_clip(clip, bare, seed=seed)[0]
+        # The square of a bare room says nothing of walls: people may walk out of it.
+        fitted, room = fit_clip(clip, dataclasses.replace(bare, polygon=_floor(clip).polygon), seed=seed)
+        return dataclasses.replace(fitted, scene=scene_to_dict(dataclasses.replace(room, polygon=bare.polygon)))
     if not find_resting(clip, clip_joints(clip)):
         return dataclasses.replace(fit_clip(clip, _floor(clip), seed=seed)[0], scene=None)
     middle = _HALL_M / 2
