@@ -22,7 +22,7 @@ STEEP_DEG: Final = 18.0
 
 
 def draw_bed(
-    rng: np.random.Generator, *, low: float = 0.40, high: float = 0.65, rails: str | None = None, flat: bool = False
+    rng: np.random.Generator, *, low: float | int = 0.40, high: float | int = 0.65, rails: str | None = None, flat: bool = False
 ):
     """A bed of drawn height and head angle with its box above the origin; feet point along +y."""
     angle = float(rng.uniform(15, 45)) if rng.random() < 0.5 and not flat else 0.0
@@ -61,13 +61,13 @@ class BedPlan:
         self.hip_y = float(self.bed.hinge[1]) + 0.11 + rng.uniform(-0.02, 0.04)
         self.edge_x = -self.bed.width / 2
 
-    def on_back_at(self, along: float, above: float, x: float) -> Float[np.ndarray, "3"]:
+    def on_back_at(self, along: float | int, above: float | int, x: float | int) -> Float[np.ndarray, "3"]:
         """A point `along` metres from the pelvis towards the head, `above` the lying surface."""
         from_foot = float(self.bed.foot[1]) - self.hip_y + along
         point, normal = self.bed.at(from_foot)
         return point + normal * above + np.array([x, 0.0, self.down])
 
-    def supine(self, *, x: float = 0.0, knees: tuple = (4.0, 4.0), arms: float = 0.0, look: float = 0.0) -> Posture:
+    def supine(self, *, x: float | int = 0.0, knees: tuple = (4.0, 4.0), arms: float | int = 0.0, look: float | int = 0.0) -> Posture:
         """On the back, head on the pillow.
 
         Args:
@@ -116,7 +116,7 @@ class BedPlan:
             holds[f"{side}_foot"] = free
         return posture.holding(pelvis=pelvis, **holds)
 
-    def on_side(self, *, x: float = 0.0, left: bool = True, curl: float = 1.0) -> Posture:
+    def on_side(self, *, x: float | int = 0.0, left: bool = True, curl: float | int = 1.0) -> Posture:
         """On one side with bent legs, the upper hand before the belly."""
         anatomy = self.cast.anatomy
         sign = -1.0 if left else 1.0
@@ -179,7 +179,7 @@ class BedPlan:
             right_hand=np.array([self.edge_x + 0.07, self.hip_y - 0.18, self.height + 0.035]),
         )
 
-    def on_edge(self, *, inset: float = 0.2, lean: float = 8.0, hands: str = "bed") -> Posture:
+    def on_edge(self, *, inset: float | int = 0.2, lean: float | int = 8.0, hands: str = "bed") -> Posture:
         """Sitting on the left edge, feet on the floor if they reach it; hands beside the hips or on the thighs."""
         posture = sit(
             self.cast, self.edge_spot, np.pi / 2, self.height, inset=inset, lean=lean, feet_ahead=0.07, width=0.22
@@ -201,7 +201,7 @@ class BedPlan:
         ahead = 0.10 if reaches_floor(self.cast.anatomy, self.height) else 0.16
         return feet_at(self.cast.anatomy, self.edge_spot + at(-ahead, 0), np.pi / 2, width=0.22)
 
-    def long_sit(self, *, lean: float = 10.0) -> Posture:
+    def long_sit(self, *, lean: float | int = 10.0) -> Posture:
         """Sitting up in bed with the legs straight on the mattress, hands behind or on the thighs."""
         anatomy = self.cast.anatomy
         pelvis = np.array([0.0, self.hip_y, self.height + anatomy.seat - SINK])
@@ -219,7 +219,7 @@ class BedPlan:
             limbs=Limbs(hip=68 + 0.4 * lean, hip_out=8, hip_turn=10, knee=14, ankle=-8, arm=-8, arm_out=14, elbow=24),
         ).holding(pelvis=place(pelvis[:2], pelvis[2]), left_foot=free, right_foot=free.copy(), **hands)
 
-    def perched(self, feet: dict, lean: float = 26.0) -> Posture:
+    def perched(self, feet: dict, lean: float | int = 26.0) -> Posture:
         """At the very edge, feet under the knees, leaned forwards, hands pushing on the mattress."""
         inset = 0.15 if reaches_floor(self.cast.anatomy, self.height) else 0.09
         posture = self.on_edge(inset=inset, lean=lean)

@@ -12,7 +12,7 @@ from carescene.simulation.keyframing import Key
 from carescene.simulation.postures import Posture
 
 
-def _rise(plan: BedPlan, slow: float) -> list[Key]:
+def _rise(plan: BedPlan, slow: float | int) -> list[Key]:
     feet = plan.feet_to_rise()
     perched = plan.perched(feet)
     off = rise_from_seat(perched, plan.cast, feet)
@@ -26,7 +26,7 @@ def _rise(plan: BedPlan, slow: float) -> list[Key]:
     ]
 
 
-def _to_edge(plan: BedPlan, slow: float, edge: Posture) -> list[Key]:
+def _to_edge(plan: BedPlan, slow: float | int, edge: Posture) -> list[Key]:
     drawn_up = Key(plan.supine(x=-0.06, knees=(58.0, 62.0), look=30), 0.9 * slow, "stand_up", via=True)
     if plan.angle > STEEP_DEG:
         return [drawn_up, Key(plan.half_up(), 1.5 * slow, "stand_up", via=True), Key(edge, 1.0 * slow, "stand_up")]

@@ -131,7 +131,7 @@ def rise_alone(cast: Cast, rng: np.random.Generator) -> Script:
     return Script(keys, says, side=_side(rng), main=(0, 6), event_label="stand_up")
 
 
-def _up_from_knee(cast: Cast, half: Posture, yaw: float) -> tuple[Posture, Posture]:
+def _up_from_knee(cast: Cast, half: Posture, yaw: float | int) -> tuple[Posture, Posture]:
     """Standing with the left foot where it is in a half kneel, and the lunge on the way there."""
     spot = half.holds["left_foot"][0, :2] - leftwards(yaw)[:2] * 0.10
     upright = stand(cast, spot, yaw).holding(left_foot=half.holds["left_foot"])

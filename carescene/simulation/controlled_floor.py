@@ -118,7 +118,7 @@ def tie_shoes(cast: Cast, rng: np.random.Generator) -> Script:
     return Script(keys, says, side=_side(rng), main=(0, len(keys) - 3), event_label="squat_down")
 
 
-def _lacing(low: Posture, foot: np.ndarray, rng: np.random.Generator, seconds: float, label: str) -> list[Key]:
+def _lacing(low: Posture, foot: np.ndarray, rng: np.random.Generator, seconds: float | int, label: str) -> list[Key]:
     """Hands go to the left foot and work on its laces."""
     laces = 0.35 * foot[0] + 0.65 * foot[1]
     keys = []

@@ -32,7 +32,7 @@ def staff_kneel(cast: Cast, rng: np.random.Generator) -> Script:
     return _kneeling(cast, rng, says, both=bool(rng.random() < 0.3), rises=False, low=0.3, high=0.6)
 
 
-def _kneeling(cast, rng, says, *, both: bool, rises: bool, low: float = 0.12, high: float = 0.4) -> Script:
+def _kneeling(cast, rng, says, *, both: bool, rises: bool, low: float | int = 0.12, high: float | int = 0.4) -> Script:
     spot, yaw = at(0, 0), 0.0
     slow = cast.pace * rng.uniform(0.9, 1.15)
     lunge, down = lunge_down(cast, spot, yaw)
@@ -78,7 +78,7 @@ def _kneeling(cast, rng, says, *, both: bool, rises: bool, low: float = 0.12, hi
     return Script(keys, says, side=side, main=(0, last), event_label="kneeling")
 
 
-def lunge_down(cast: Cast, spot: np.ndarray, yaw: float) -> tuple[Posture, Posture]:
+def lunge_down(cast: Cast, spot: np.ndarray, yaw: float | int) -> tuple[Posture, Posture]:
     """A step back with the right foot, and the half kneel it ends in; the left foot stays where it stood at `spot`."""
     start = stand(cast, spot, yaw)
     knee = spot - facing(yaw)[:2] * 0.28

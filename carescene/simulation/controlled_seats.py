@@ -70,7 +70,7 @@ class SeatPlan:
         self.rests = armrests(thing)
         self.uses_arms = bool(self.rests) and rng.random() < 0.5 + 0.4 * (cast.pace > 1.3)
 
-    def sitting(self, lean: float = 2.0) -> Posture:
+    def sitting(self, lean: float | int = 2.0) -> Posture:
         """Leaned back or upright, feet before the seat, hands on armrests or thighs."""
         held = self.thing.kind == "wheelchair" and bool(self.thing.params.get("footrests", True))
         posture = sit(
@@ -82,7 +82,7 @@ class SeatPlan:
             posture = posture.holding(**{name: points + np.array([0, 0, 0.135]) for name, points in feet.items()})
         return posture.holding(**self.rests) if self.uses_arms and lean < 25 else posture
 
-    def perched(self, lean: float = 28.0) -> Posture:
+    def perched(self, lean: float | int = 28.0) -> Posture:
         """At the front of the seat, feet back under the knees, leaned forwards: before rising, after touching down."""
         posture = sit(
             self.cast, self.edge, self.yaw, self.height, inset=min(self.deep, 0.18), lean=lean, feet=self.feet
@@ -99,7 +99,7 @@ class SeatPlan:
         middle = 0.5 * (self.feet["left_foot"][0] + self.feet["right_foot"][0])[:2]
         return stand(self.cast, middle, self.yaw).holding(**self.feet)
 
-    def rise(self, slow: float, label: str = "stand_up") -> list[Key]:
+    def rise(self, slow: float | int, label: str = "stand_up") -> list[Key]:
         """Keys from sitting to standing."""
         standing = self.standing()
         return [
@@ -109,7 +109,7 @@ class SeatPlan:
             Key(standing, 0.65 * slow, label),
         ]
 
-    def lower(self, slow: float) -> list[Key]:
+    def lower(self, slow: float | int) -> list[Key]:
         """Keys from standing to sitting."""
         standing = self.standing()
         return [

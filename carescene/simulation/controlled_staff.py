@@ -88,7 +88,7 @@ def make_bed(cast: Cast, rng: np.random.Generator) -> Script:
     return Script(keys, says, [bed], side=str(rng.choice(["left", "right"])), event_label="other")
 
 
-def _over_bed(cast: Cast, rng: np.random.Generator, spot: np.ndarray, yaw: float, height: float) -> Posture:
+def _over_bed(cast: Cast, rng: np.random.Generator, spot: np.ndarray, yaw: float | int, height: float | int) -> Posture:
     bent = stand(cast, spot, yaw, bend=rng.uniform(36, 56), knees=rng.uniform(6, 18), width=0.26)
     ahead = 0.12 + cast.anatomy.arm * rng.uniform(0.6, 0.95)
     middle = spot + facing(yaw)[:2] * ahead + leftwards(yaw)[:2] * rng.uniform(-0.14, 0.14)
@@ -104,7 +104,7 @@ def help_up(cast: Cast, rng: np.random.Generator) -> Script:
     feet = {name: upright.holds[name] for name in ("left_foot", "right_foot")}
     ahead, apart = rng.uniform(0.46, 0.56), 0.2
 
-    def hold(bend: float, knees: float, up: float, reach: float) -> Posture:
+    def hold(bend: float | int, knees: float | int, up: float | int, reach: float | int) -> Posture:
         bent = stand(cast, spot, 0.0, bend=bend, knees=knees, width=0.26).holding(**feet)
         return working_hands(bent, place(at(-apart, reach), up), place(at(apart, reach), up))
 

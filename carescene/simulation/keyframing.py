@@ -117,7 +117,7 @@ def perform(
     return Motion(rotations, trans, _labels(keys, arrive, leave, times), arrive, targets)
 
 
-def _smoothed(rotations, trans, seconds: float):
+def _smoothed(rotations, trans, seconds: float | int):
     quaternions = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_quat().reshape(len(rotations), NUM_JOINTS, 4)
     for frame in range(1, len(quaternions)):
         flip = (quaternions[frame] * quaternions[frame - 1]).sum(axis=-1) < 0
