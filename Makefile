@@ -3,14 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out/demo
-TEXT ?= an old man walks slowly and turns left
-SCENE ?= ward_two_bed
+SITUATION ?= configs/situations/fall_at_the_bedside.yaml
 
 .PHONY: help setup demo test lint clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    from a sentence to labelled video of a furnished ward, in $(OUT)"
+	@echo "make demo    from a situation file to labelled video of a furnished ward, in $(OUT)"
 	@echo "make test    style, types, import contract and all tests"
 	@echo "make setup   only the environment in $(VENV)"
 
@@ -22,8 +21,8 @@ $(VENV)/.ready: constraints.txt pyproject.toml tools/setup.sh
 setup: $(VENV)/.ready
 
 demo: setup
-	$(BIN)/lightning generate --text "$(TEXT)" --seconds 5 --num 4 --seed 1 --render false --out "$(OUT)/motion"
-	$(BIN)/lightning render "$(OUT)/motion" --scene $(SCENE) --camera ceiling_corner \
+	$(BIN)/lightning generate "$(SITUATION)" --count 4 --render false --out "$(OUT)/motion"
+	$(BIN)/lightning render "$(OUT)/motion" --scene clip --camera ceiling_corner \
 		--modalities rgb,depth,keypoints,preview --overwrite true --out "$(OUT)/video"
 
 lint: setup
