@@ -47,7 +47,7 @@ _SPINE: Final = (0, 3, 6, 9)
 
 @dataclasses.dataclass(frozen=True)
 class Encounter:
-    """Who joins, the room as it then is, and clauses that follow what the first person does ("a nurse walks in ...").
+    """Who joins, the room as it then is, and clauses that go on after what the first person does.
 
     `sits`: those who join rest on furniture, so that their contact must be fitted.
     """
@@ -75,7 +75,7 @@ def kneel_beside(stage: Stage, gait: Gait, rng: np.random.Generator, *, hurry: b
     ways = stage.ways(start, last)
     # The knee comes down 28 cm behind the place where the person stopped.
     spot = _first_spot(stage, body, target, (_KNEEL_M[0], _KNEEL_M[1]), ways, rng)
-    deeds = kneel_and_reach(target + [0, 0, 0.06], float(rng.uniform(1.0, 2.5)))
+    deeds = kneel_and_reach(target + np.array([0, 0, 0.06]), float(rng.uniform(1.0, 2.5)))
     visit = _visit(stage, ways, spot, target[:2], deeds, ("staff_kneel", "kneel_down"), first, hurry, rng, rest)
     actor = perform_visit(visit, cast, gait, rng)
     helper, name = who(cast.info, rng), them(stage.clip.persons[0])
@@ -137,7 +137,7 @@ def bend_over(stage: Stage, gait: Gait, rng: np.random.Generator) -> Encounter:
     facing = np.array(part.world(0.0, float(((spot - [part.x, part.y]) @ part.axes.T)[1])))
     near = target + 0.12 * np.append((spot - target[:2]) / np.linalg.norm(spot - target[:2]), 0.0)
     bend = float(rng.uniform(30, 48))
-    deeds = bend_and_reach(near + [0, 0, 0.12], float(rng.uniform(0.8, 1.8)), bend)
+    deeds = bend_and_reach(near + np.array([0, 0, 0.12]), float(rng.uniform(0.8, 1.8)), bend)
     visit = _visit(stage, ways, spot, facing, deeds, ("staff_bend_over_bed", "other"), first, False, rng, 0)
     actor = perform_visit(visit, cast, gait, rng)
     helper, name, came = who(cast.info, rng), them(stage.clip.persons[0]), _came(visit)

@@ -29,6 +29,8 @@ from carescene.scenes.furnishing import furnish_clip
 # After this many rooms or sources, a number is given up and counted as refused.
 _TRIES: Final = 4
 _WRITE_EVERY: Final = 50
+# Nobody does these alone.
+_ASSISTED: Final = ("raised_by_staff", "bed_exit_assisted", "walk_assisted")
 _GAITS: Final = 24
 # Nobody at work walks like a child, a giant or a zombie.
 _GAIT_STYLES: Final = ("normal", "active", "masculine", "feminine", "youthful")
@@ -140,6 +142,8 @@ def _attempt(sources: Sources, split: str, persons: int, plan: Plan, rng: np.ran
     source = sources.draw(split, rng)
     if source is None:
         raise UserError(f"Expected clips of split {split}, but got none. Prepare more recordings.")
+    if source.action in _ASSISTED:
+        persons = max(persons, 2)
     clip = _furnished(source, plan.out)
     placed = place_alone(source, clip, rng, plan.rooms)
     made, kinds = placed.clip, ["alone"]

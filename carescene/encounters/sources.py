@@ -1,4 +1,4 @@
-"""Prepared clips as material: what is there, for which split, and drawn so that frequent motions do not crowd out rare."""
+"""Prepared clips as material: what is there, for which split, and drawn so that rare things are not crowded out."""
 
 import json
 from collections import defaultdict
@@ -15,10 +15,14 @@ from carescene.clips.prepare.splits import SPLITS
 from carescene.clips.taxonomy import WARD_EVENTS
 from carescene.errors import UserError
 
-# What patients, staff and visitors do not do on a ward, and takes too long for any room.
-_LEFT_OUT: Final = frozenset(
-    ("acrobatics", "dance", "jump", "kick", "punch", "roll", "run", "run_back_and_forth", "run_backward", "slash")
-) | frozenset(("run_sideways", "side_step", "walk_sideways", "walk_backward", "crawl", "raise_both_hands"))
+# What patients, staff and visitors do not do on a ward, what takes more room than any ward has, and halves of two
+# people's actions whose other half has nobody to make it.
+_NOT_HERE: Final = (
+    *("acrobatics", "dance", "jump", "kick", "punch", "roll", "slash", "raise_both_hands", "crawl"),
+    *("run", "run_back_and_forth", "run_backward", "run_sideways", "side_step", "walk_sideways", "walk_backward"),
+)
+_HALVES: Final = ("help_up", "hand_over", "bend_and_talk", "kneel_by_fallen", "walk_beside", "lowered_by_staff")
+_LEFT_OUT: Final = frozenset((*_NOT_HERE, *_HALVES))
 _SHORTEST_S: Final = 2.4
 # Of one person doing one thing, falls and ward events weigh more than gestures.
 _WEIGHTS: Final = {"fall": 3.0, "ward": 2.0, "other": 1.0}
@@ -55,7 +59,7 @@ class Sources:
             self.by_split[clip.split][clip.action].append(clip)
 
     def draw(self, split: str, rng: np.random.Generator, actions: Sequence[str] | None = None) -> SourceClip | None:
-        """A clip of an action drawn first, so that all actions of a group are equally frequent; None if there is none."""
+        """A clip of an action drawn first, so that all actions of a group are as frequent; None if there is none."""
         pools = self.by_split[split]
         known = [action for action in sorted(pools) if actions is None or action in actions]
         if not known:

@@ -121,8 +121,8 @@ def perform_visit(visit: Visit, cast: "Cast", gait: Gait, rng: np.random.Generat
     )
     if actor.end > LONGEST_FRAMES + 10:
         raise UserError(
-            f"Expected the way and the deeds to end within 9.5 s, but got {actor.end / FPS:.1f} s. The way is too long. "
-            "Take a smaller room or a shorter first clip."
+            f"Expected the way and the deeds to end within 9.5 s, but got {actor.end / FPS:.1f} s. The way is too "
+            "long. Take a smaller room or a shorter first clip."
         )
     return actor
 

@@ -1,5 +1,6 @@
 """Somebody walks along a path with a recorded gait, stops and turns to face something; feet do not slide."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,8 +75,8 @@ def walk_along(
 ) -> Walk:
     """A walk over all of a path; the pelvis stays above it.
 
-    Steps shrink with the speed while the cadence stays, so that feet hardly slide; what is left is taken out of standing
-    feet by turning hips and knees (two-bone inverse kinematics).
+    Steps shrink with the speed while the cadence stays, so that feet hardly slide; what is left is taken out of
+    standing feet by turning hips and knees (two-bone inverse kinematics).
 
     Args:
         path: places on the floor, metres; smooth, with points at most some centimetres apart.
@@ -234,7 +235,7 @@ def _held(ankle: Float[np.ndarray, "frame 2"], stands: Bool[np.ndarray, "frame"]
         # Somebody who has come to a stand stays where that is.
         target = ankle[-1] if end == len(ankle) else ankle[start:end].mean(axis=0)
         correction[start:end] = target - ankle[start:end]
-    for (_, left), (right, _) in zip(runs[:-1], runs[1:], strict=True):
+    for (_, left), (right, _) in itertools.pairwise(runs):
         blend = 0.5 - 0.5 * np.cos(np.pi * np.arange(1, right - left + 1) / (right - left + 1))
         correction[left:right] = correction[left - 1] + blend[:, None] * (correction[right] - correction[left - 1])
     if runs:

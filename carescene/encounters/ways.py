@@ -63,7 +63,7 @@ class Ways:
         return float(self.cost.reshape(-1)[cell]) if cell is not None else np.inf
 
     def to(self, spot: Float[np.ndarray, "2"]) -> Float[np.ndarray, "point 2"] | None:
-        """A smooth path from the start that ends exactly at a place within 30 cm of free floor; None if there is none."""
+        """A smooth path from the start that ends exactly at a place within 30 cm of free floor, or None."""
         cell = nearest_free(self.grid, (float(spot[0]), float(spot[1])), within_m=0.3)
         if cell is None or not np.isfinite(self.cost.reshape(-1)[cell]):
             return None

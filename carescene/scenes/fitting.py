@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Float
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import binary_dilation, gaussian_filter1d
 
 from carescene.clips.clip import Clip
 from carescene.clips.taxonomy import OMNIFALL_ID
@@ -195,5 +195,5 @@ def _carried(
         higher = pushed(replaced(scene, higher), higher, points[some][used], lift[used])
     spread = np.interp(np.arange(len(points)), some[known], lift[known])
     # Who gets up or sits down is lifted less and less on the way.
-    reach = np.convolve(carried, np.ones(9), mode="same") > 0
+    reach = binary_dilation(carried, np.ones(9))
     return replaced(scene, higher), gaussian_filter1d(np.where(reach, spread, 0.0), 3.0, mode="nearest")
