@@ -22,7 +22,12 @@ STEEP_DEG: Final = 18.0
 
 
 def draw_bed(
-    rng: np.random.Generator, *, low: float | int = 0.40, high: float | int = 0.65, rails: str | None = None, flat: bool = False
+    rng: np.random.Generator,
+    *,
+    low: float | int = 0.40,
+    high: float | int = 0.65,
+    rails: str | None = None,
+    flat: bool = False,
 ):
     """A bed of drawn height and head angle with its box above the origin; feet point along +y."""
     angle = float(rng.uniform(15, 45)) if rng.random() < 0.5 and not flat else 0.0
@@ -67,7 +72,9 @@ class BedPlan:
         point, normal = self.bed.at(from_foot)
         return point + normal * above + np.array([x, 0.0, self.down])
 
-    def supine(self, *, x: float | int = 0.0, knees: tuple = (4.0, 4.0), arms: float | int = 0.0, look: float | int = 0.0) -> Posture:
+    def supine(
+        self, *, x: float | int = 0.0, knees: tuple = (4.0, 4.0), arms: float | int = 0.0, look: float | int = 0.0
+    ) -> Posture:
         """On the back, head on the pillow.
 
         Args:

@@ -198,8 +198,18 @@ def lowered_by_staff(cast: Cast, rng: np.random.Generator) -> Script:
     return Script(
         keys,
         says,
-        attributes={"cause": "support_loss", "surface": "floor", "direction": "down"},
+        attributes={
+            "cause": "support_loss",
+            "direction": "down",
+            "surface": "floor",
+            "object_hit": "none",
+            "start_posture": "standing",
+            "step_response": "no",
+            "grasp": "yes",
+            "impact_site": "buttocks",
+        },
         main=(0, 4),
+        marks={"descent_s": 1, "impact_s": 3, "rest_s": 4},
         event_label="fall",
     )
 

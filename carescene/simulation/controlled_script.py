@@ -37,6 +37,7 @@ class Script:
         main: first and last key of the ward event; the whole clip when None.
         event_label: OmniFall name of the event; the longest movement of the clip when None.
         liveliness_scale: more or less small motion than the person usually has.
+        marks: names of attributes -> index of the key whose time they are.
     """
 
     keys: list[Key]
@@ -47,6 +48,7 @@ class Script:
     main: tuple[int, int] | None = None
     event_label: str | None = None
     liveliness_scale: float = 1.0
+    marks: dict[str, int] = field(default_factory=dict)
 
 
 def fit_length(keys: list[Key]) -> list[Key]:
@@ -78,8 +80,13 @@ def make_clip(script: Script, cast: Cast, ward_event: str | None, action: str, s
     span = (0.0, seconds)
     if script.main is not None:
         first, last = script.main
-        # Until the rest before it ends; the first key's rest belongs to what was before.
-        span = (motion.arrivals[first] + float(keys[first].hold), min(motion.arrivals[last], seconds))
+        # It begins when the rest of its first key is seen to end.
+        span = (motion.departures[first], min(motion.arrivals[last], seconds))
+        # Attributes that name a key are times: when that key is reached.
+        times = {name: f"{motion.arrivals[key]:.2f}" for name, key in script.marks.items()}
+        if script.marks:
+            times["onset_s"] = f"{span[0]:.2f}"
+        script = replace(script, attributes=script.attributes | times)
     return clip_of(script, cast, motion, span, ward_event, action, seed, rng), motion
 
 
@@ -118,7 +125,17 @@ def clip_of(
         valid=np.ones((1, len(trans)), dtype=bool),
         text=_captions(script, cast, rng),
         persons=[cast.info],
-        events=[Event(0, label, round(start, 3), round(max(end, start), 3), ward_event)],
+        events=[
+            Event(
+                0,
+                label,
+                round(start, 3),
+                round(max(end, start), 3),
+                ward_event,
+                script.attributes.get("cause"),
+                script.attributes.get("direction"),
+            )
+        ],
         attributes=attributes | script.attributes,
         scene=scene_to_dict(bare_room(f"bare-{action}-{seed:07d}", things)),
         generator=Generator(CONTROLLED_VERSION, "", seed, "key postures and inverse kinematics", 0, 0.0),

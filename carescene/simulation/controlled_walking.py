@@ -51,7 +51,12 @@ def make_walking(action: str, seed: int, walks: Path) -> Clip:
         labels = [("other" if label == "walk" and action == "walk_aid" else label) for label in walk.labels[part]]
         kept = replace(targets, positions=targets.positions[part], weights=targets.weights[part])
         motion = Motion(
-            solved.rotations[part], solved.trans[part] - np.array([*solved.trans[first, :2], 0]), labels, [0.0], kept
+            solved.rotations[part],
+            solved.trans[part] - np.array([*solved.trans[first, :2], 0]),
+            labels,
+            [0.0],
+            [0.0],
+            kept,
         )
         kept.positions[..., :2] -= solved.trans[first, :2]
         quality, refused = review(cast.anatomy, motion, [floor()])

@@ -79,12 +79,19 @@ class Liveliness:
 
 @dataclass
 class Motion:
-    """A solved motion at 20 fps: local rotations, pelvis, label of each frame, and the frame of each key."""
+    """A solved motion at 20 fps: local rotations, pelvis, and the label of each frame.
+
+    Attributes:
+        arrivals: when each key is reached, seconds.
+        departures: when the movement away from each key is first seen, seconds.
+        targets: what was held where.
+    """
 
     rotations: Float[np.ndarray, "frame 24 3 3"]
     trans: Float[np.ndarray, "frame 3"]
     labels: list[str]
     arrivals: list[float]
+    departures: list[float]
     targets: PointTargets = field(repr=False)
 
 
@@ -114,7 +121,8 @@ def perform(
     for _ in range(_ROUNDS):
         smooth = _smoothed(rotations, trans, _SETTLE_S)
         rotations, trans = solve_poses(anatomy, *smooth, targets, surfaces, iterations=8)
-    return Motion(rotations, trans, _labels(keys, arrive, leave, times), arrive, targets)
+    seen = _seen(keys, arrive, leave)
+    return Motion(rotations, trans, _labels(keys, arrive, seen, times), arrive, seen, targets)
 
 
 def _smoothed(rotations, trans, seconds: float | int):
@@ -333,17 +341,19 @@ def _balance_over_time(anatomy: Anatomy, keys, arrive, leave, times) -> Balance:
     return Balance(spline(knots, positions, rest, times), spline(knots, weights, np.ones_like(rest), times))
 
 
-def _labels(keys, arrive, leave, times) -> list[str]:
+def _seen(keys, arrive, leave) -> list[float]:
+    """When the movement away from each key is first seen; the last key is never left."""
+    seen = []
+    for index, key in enumerate(keys):
+        ahead = arrive[index + 1] - leave[index] if index + 1 < len(keys) else 0.0
+        seen.append(leave[index] + (0.0 if key.via else min(_UNSEEN * ahead, 0.25)))
+    return seen
+
+
+def _labels(keys, arrive, seen, times) -> list[str]:
     labels = []
     for time in times:
         index = int(np.searchsorted(arrive, time + 1e-9, side="right")) - 1
-        index = min(max(index, 0), len(keys) - 1)
-        ahead = arrive[min(index + 1, len(keys) - 1)] - leave[index]
-        if (
-            index == len(keys) - 1
-            or time <= leave[index] + (0.0 if keys[index].via else min(_UNSEEN * ahead, 0.25)) + 1e-9
-        ):
-            labels.append(keys[index].hold_label or keys[index].label)
-        else:
-            labels.append(keys[min(index + 1, len(keys) - 1)].label)
+        rests = index == len(keys) - 1 or time <= seen[index] + 1e-9
+        labels.append((keys[index].hold_label or keys[index].label) if rests else keys[index + 1].label)
     return labels

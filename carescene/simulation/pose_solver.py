@@ -245,25 +245,33 @@ def _reach(square, slope, anatomy, world, joints, targets: PointTargets) -> np.n
 
 def _stay_out(square, slope, anatomy, world, joints, surfaces) -> np.ndarray | float:
     total = 0.0
-    points = skin_points(anatomy, world, joints)
+    skin = skin_points(anatomy, world, joints)
+    shares = anatomy.probe_weights @ anatomy.ancestors[:, :_TURNED]
+    turns, frames = world[:, :_TURNED], np.arange(len(skin))[:, None]
     for surface in surfaces:
-        depth, normal = penetration(surface, points)
-        used = np.flatnonzero((depth > 0).any(axis=0))
-        if len(used) == 0:
+        depth, normal = penetration(surface, skin)
+        most = int((depth > 0).sum(axis=1).max())
+        if most == 0:
             continue
-        shares = anatomy.probe_weights[used] @ anatomy.ancestors
-        lever = points[:, used, None] - joints[:, None, :_TURNED]
-        force = np.cross(lever, normal[:, used, None])
-        turning = np.einsum("fjab,fpja->fpjb", world[:, :_TURNED], force) * shares[None, :, :_TURNED, None]
-        rows = np.concatenate([turning.reshape(*turning.shape[:2], -1), normal[:, used]], axis=-1)
-        total = total + _add(square, slope, rows, -depth[:, used], _ON_SKIN**2 * (depth[:, used] > 0))
+        # The deepest points of each frame; frames with fewer inside carry some of depth 0, which cost nothing.
+        used = np.argpartition(-depth, min(most, depth.shape[1] - 1), axis=1)[:, :most]
+        deep, way = depth[frames, used], normal[frames, used]
+        lever = skin[frames, used][:, :, None] - joints[:, None, :_TURNED]
+        force = np.cross(lever, way[:, :, None])
+        turning = (force[:, :, :, None] @ turns[:, None])[:, :, :, 0] * shares[used][..., None]
+        rows = np.concatenate([turning.reshape(*used.shape, -1), way], axis=-1)
+        total = total + _add(square, slope, rows, -deep, _ON_SKIN**2 * (deep > 0))
     return total
 
 
 def _keep_balance(square, slope, anatomy, world, joints, balance: Balance) -> np.ndarray:
-    rows = _point_slopes(anatomy, world, joints, joints, anatomy.ancestors)
     centre = np.einsum("j,fja->fa", anatomy.mass, joints)[:, :2]
-    moved = np.einsum("j,fjav->fav", anatomy.mass, rows)[:, :2]
+    # What hangs on a joint moves like one mass at its centre.
+    share = anatomy.mass @ anatomy.ancestors[:, :_TURNED]
+    lever = np.einsum("ja,fjb->fab", anatomy.mass[:, None] * anatomy.ancestors[:, :_TURNED], joints)
+    lever -= share[:, None] * joints[:, :_TURNED]
+    turning = (-_skew(lever) @ world[:, :_TURNED]).swapaxes(1, 2).reshape(len(joints), 3, -1)
+    moved = np.concatenate([turning, np.broadcast_to(np.eye(3), (len(joints), 3, 3))], axis=-1)[:, :2]
     cost = _ON_BALANCE**2 * np.repeat(balance.weights[:, None], 2, axis=1)
     return _add(square, slope, moved, centre - balance.positions, cost)
 

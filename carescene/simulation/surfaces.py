@@ -68,7 +68,9 @@ def surfaces_of(things: list[SceneObject]) -> list[Surface]:
     return found
 
 
-def _box(thing: SceneObject, turn: np.ndarray, at: np.ndarray, size: tuple[float, float, float], tilt: float | int = 0.0):
+def _box(
+    thing: SceneObject, turn: np.ndarray, at: np.ndarray, size: tuple[float, float, float], tilt: float | int = 0.0
+):
     center = np.array(object_to_world(thing, (float(at[0]), float(at[1]), float(at[2]))))
     rotation = turn @ Rotation.from_euler("x", tilt).as_matrix()
     return Surface(FOAM_GIVES, center, rotation, np.array(size))
