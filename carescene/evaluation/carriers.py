@@ -16,8 +16,8 @@ SEAT_KINDS: Final = ("chair", "recliner", "wheelchair", "toilet")
 _BELOW_M: Final = 0.05
 _ABOVE_BED_M: Final = 0.42
 _ABOVE_SEAT_M: Final = 0.30
-# Somebody on the very edge of a mattress or seat still sits.
-_EDGE_M: Final = 0.08
+# Somebody on the very edge of a mattress or seat still sits, with the thighs alone on it.
+_EDGE_M: Final = 0.12
 
 
 class Support(NamedTuple):

@@ -42,7 +42,7 @@ def walk_aid(seen: Seen) -> Finding:
 def walk_assisted(seen: Seen) -> Finding:
     """Walks with somebody within reach most of the way."""
     walking, path = _walks(seen)
-    near = share(seen.nearest_other()[walking] < CLOSE_M) if walking.any() else 0.0
+    near = 1.0 if not seen.others else share(seen.nearest_other()[walking] < CLOSE_M) if walking.any() else 0.0
     ok = share(walking) > 0.4 and path > 0.6 and near > 0.6
     return yes_if(ok, f"walks {path:.1f} m, helper within reach {near:.0%} of the way")
 

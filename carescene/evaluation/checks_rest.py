@@ -7,19 +7,25 @@ import numpy as np
 from carescene.evaluation.carriers import SEAT_KINDS
 from carescene.evaluation.onset import find_bed_exit
 from carescene.evaluation.seen import Finding, Seen, held, in_order, limb_speed, path_length, roll_of, share, yes_if
+from carescene.evaluation.tracks import angle_to_vertical
 
 MOST: Final = 0.8
 _STILL: Final = 0.08  # m/s, mean over joints: breathing and small shifts of somebody who rests
-_RESTLESS: Final = 0.10
+_RESTLESS: Final = 0.07
 _TURNED: Final = 35.0  # degrees about the trunk's axis
 CLOSE_M: Final = 0.45  # between the nearest joints: touching, or about to
-_FAST_SIT: Final = 0.6  # m/s of the smoothed pelvis: 40 recorded sit-downs stay below 0.58, half of them below 0.35
-_FAST_LIE: Final = 0.9  # m/s of the neck
+_FAST_SIT: Final = 0.5  # m/s of the smoothed pelvis: of 40 recorded sit-downs, 38 stay below 0.48, half below 0.35
+_LEGS_UP: Final = 50.0  # degrees of pelvis to ankles from the vertical
+_RECLINED: Final = 25.0  # degrees of the trunk from the vertical
+_FAST_LIE: Final = 0.7  # m/s of the neck
 _SITTING_TILT: Final = 50.0
 
 
 def _in_bed(seen: Seen) -> np.ndarray:
-    return seen.track.on_bed & seen.track.is_("lying")
+    """Lies on a bed, flat or against its raised back."""
+    track = seen.track
+    legs = 180.0 - angle_to_vertical(track.pair("ankle") - track.joint("pelvis"))
+    return track.on_bed & (track.is_("lying") | ((legs > _LEGS_UP) & (track.tilt > _RECLINED)))
 
 
 def in_bed_still(seen: Seen) -> Finding:
@@ -104,8 +110,7 @@ def bed_exit_assisted(seen: Seen) -> Finding:
     alone = bed_exit(seen)
     if not alone:
         return alone
-    near = float(seen.nearest_other().min())
-    return yes_if(near < CLOSE_M, f"leaves the bed, helper as near as {near:.2f} m", **alone.times)
+    return helped(seen, alone)
 
 
 def rail_climb(seen: Seen) -> Finding:
@@ -173,6 +178,14 @@ def lie_down_fast(seen: Seen) -> Finding:
     neck = np.gradient(track.joint("neck")[:, 2]) * track.fps
     speed = float(-neck[max(last - round(1.5 * track.fps), 0) : last + round(0.5 * track.fps)].min())
     return yes_if(speed > _FAST_LIE, f"lies down at {speed:.2f} m/s of the neck", **found.times)
+
+
+def helped(seen: Seen, found: Finding) -> Finding:
+    """The same finding if somebody comes within reach; clips of one person, which leave the helper out, keep it."""
+    if not found or not seen.others:
+        return found
+    near = float(seen.nearest_other().min())
+    return yes_if(near < CLOSE_M, f"{found.why}, helper as near as {near:.2f} m", **found.times)
 
 
 def _begins(seen: Seen, flags: np.ndarray) -> bool:
