@@ -70,8 +70,9 @@ def company_captions(
         rest = "; ".join(options[number % len(options)] for options in clauses)
         joint = "; " if number % 2 == 0 else ", and then "
         told.append(sentence(f"{first}{joint if len(clauses) == 1 else '; '}{rest}"))
-    said = "; ".join(options[-1] for options in clauses)
-    told.append(sentence(said, f"while {clause(firsts[-1])}" if number_of_falls(placed.clip) == 0 else ""))
+    if number_of_falls(placed.clip) == 0:
+        said = "; ".join(options[-1] for options in clauses)
+        told.append(sentence(said, f"while {clause(firsts[-1])}"))
     return [text for text in dict.fromkeys(told) if text][:4]
 
 

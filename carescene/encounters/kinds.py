@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     pass
 
 # Whoever kneels by somebody or reaches for them is within an arm's length of the nearest part of them.
-_KNEEL_M: Final = (0.36, 0.62)
+_KNEEL_M: Final = (0.22, 0.45)
 # Hands this near to somebody's feet, seen from above, can be taken without falling over.
 _HANDS_M: Final = 0.85
 _BEDSIDE_M: Final = 0.10
@@ -152,10 +152,14 @@ def walk_past(stage: Stage, gait: Gait, rng: np.random.Generator) -> Encounter:
     """Somebody comes in and walks past, at least 60 cm from the others, to another part of the room."""
     role = "visitor" if rng.random() < 0.2 else "staff"
     cast = make_cast(role, rng)
-    frames = np.ones(stage.clip.num_frames, bool)
     start = stage.entrance
     if start is None:
         raise _refused("a door", "none")
+    # Whoever has just come in must have left the door.
+    near = np.nan_to_num(np.linalg.norm(stage.joints[..., :2] - np.array(start), axis=-1), nan=np.inf)
+    busy = np.flatnonzero((near.min(axis=2) < 1.0).any(axis=0))
+    soonest = int(busy[-1]) + 1 if len(busy) and stage.clip.num_persons > 1 else 0
+    frames = _frames_from(stage, min(soonest, stage.clip.num_frames - 1))
     ways = stage.ways(start, frames, keep_m=0.6)
     if ways is None:
         raise _refused("a free way from the door", "somebody in it")
@@ -170,7 +174,7 @@ def walk_past(stage: Stage, gait: Gait, rng: np.random.Generator) -> Encounter:
     heading = math.atan2(step[1], step[0])
     length = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
     need = round(FPS * (length / gait.speed + 1.5))
-    first = int(rng.integers(0, max(stage.clip.num_frames - need, 1)))
+    first = soonest + int(rng.integers(0, max(stage.clip.num_frames - need - soonest, 1)))
     visit = Visit(spot, heading, path, look_on(0.0, 0.6), None, first)
     actor = perform_visit(visit, cast, gait, rng)
     helper = who(cast.info, rng)
@@ -211,7 +215,7 @@ def give_hands(stage: Stage, gait: Gait, rng: np.random.Generator) -> Encounter:
 
 
 def walk_beside(stage: Stage, gait: Gait, rng: np.random.Generator) -> Encounter:
-    """Staff walk at somebody's side, half a metre to 70 cm away (Hall's personal distance, close phase)."""
+    """Staff walk at somebody's side, 60 to 75 cm away (Hall's personal distance, close phase)."""
     frames = np.flatnonzero(stage.clip.valid[0])
     pelvis = stage.joints[0][frames, 0, :2]
     middle = np.stack([gaussian_filter1d(pelvis[:, axis], 8.0, mode="nearest") for axis in (0, 1)], axis=1)
@@ -220,7 +224,7 @@ def walk_beside(stage: Stage, gait: Gait, rng: np.random.Generator) -> Encounter
     if np.percentile(speed, 10) < 0.35:
         raise _refused("somebody who walks on all the time", "stops or steps on the spot")
     normal = np.stack([-step[:, 1], step[:, 0]], axis=1) / np.linalg.norm(step, axis=1, keepdims=True)
-    off = float(rng.uniform(0.56, 0.72))
+    off = float(rng.uniform(0.60, 0.75))
     for sign in rng.permutation([1.0, -1.0]):
         path = middle + sign * off * normal
         if ground_clearance(stage.scene, path[::4]).min() < 0.25:

@@ -126,7 +126,7 @@ def distances_along(path: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "po
     return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
 
 
-def smooth_path(points: Float[np.ndarray, "point 2"], sigma_m: float | int = 0.25) -> Float[np.ndarray, "point 2"]:
+def smooth_path(points: Float[np.ndarray, "point 2"], sigma_m: float | int = 0.25) -> Float[np.ndarray, "dense 2"]:
     """A path without the corners of a grid: a point every 2 cm, smoothed over `sigma_m`, with both ends kept."""
     lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     even = np.linspace(0, lengths[-1], max(int(lengths[-1] / 0.02), 2) + 1)
