@@ -143,10 +143,9 @@ def _seat_depth(skin: np.ndarray, weights: np.ndarray, rest: np.ndarray) -> floa
     """Depth of the skin below the pelvis joint once both thighs are level."""
     turn = Rotation.from_rotvec([-np.pi / 2, 0, 0]).as_matrix()
     bent = weights[:, [JOINT["pelvis"]]] * skin
-    thighs = {"left": ("left_hip", "left_knee", "left_ankle", "left_foot")}
-    thighs["right"] = tuple(name.replace("left", "right") for name in thighs["left"])
+    legs = [[f"{side}_{part}" for part in ("hip", "knee", "ankle", "foot")] for side in SIDES]
     rigid = weights[:, JOINT["pelvis"]].copy()
-    for names in thighs.values():
+    for names in legs:
         share = weights[:, [JOINT[name] for name in names]].sum(axis=1)
         centre = rest[JOINT[names[0]]]
         bent += share[:, None] * ((skin - centre) @ turn.T + centre)

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from carescene.clips.clip import PersonInfo
-from carescene.humans.anthropometry import body_from
+from carescene.humans.anthropometry import Sex, body_from
 from carescene.simulation.anatomy import Anatomy, measure_body
 from carescene.simulation.keyframing import Liveliness
 
@@ -45,7 +45,7 @@ def cast_person(rng: np.random.Generator, role: str, *, frail: float | int | Non
     Args:
         frail: 0 to 1; drawn from the age when None.
     """
-    sex = str(rng.choice(["female", "male"]))
+    sex: Sex = "female" if rng.random() < 0.5 else "male"
     if role == "staff":
         age = float(rng.uniform(22, 62))
     elif role == "patient":

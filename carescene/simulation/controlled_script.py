@@ -17,7 +17,7 @@ from carescene.simulation.cast import Cast
 from carescene.simulation.keyframing import FPS, Key, Motion, perform
 from carescene.simulation.surfaces import surfaces_of
 
-CONTROLLED_VERSION: Final = "controlled-1"
+CONTROLLED_VERSION: Final = "controlled-2"
 SHORTEST_S: Final = 3.0
 LONGEST_S: Final = 9.5
 _ROOM_M: Final = 8.0

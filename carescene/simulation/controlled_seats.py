@@ -1,7 +1,7 @@
 """Chairs, wheelchairs and toilets: sitting down, sitting, getting up."""
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,7 +18,7 @@ _NAMES: Final = {"chair": "chair", "wheelchair": "wheelchair", "toilet": "toilet
 
 def draw_seat(rng: np.random.Generator, kind: str) -> SceneObject:
     """A seat of drawn height whose front edge is above the origin; who sits on it looks along +y."""
-    params: dict[str, float | bool] = {}
+    params: dict[str, Any] = {}
     if kind == "chair":
         params = {"seat_height_m": round(float(rng.uniform(0.42, 0.50)), 3), "arms": bool(rng.random() < 0.65)}
     elif kind == "wheelchair":

@@ -324,8 +324,7 @@ def _step(start, end, u, lift) -> np.ndarray:
 
 def _turn_between(first: Float[np.ndarray, "3 3"], second: Float[np.ndarray, "3 3"]) -> Rotation:
     """The rotation that takes one triangle to another of the same shape (Kabsch 1976)."""
-    turn, _ = Rotation.align_vectors(second, first)
-    return turn
+    return Rotation.align_vectors(second, first)[0]
 
 
 def _balance_over_time(anatomy: Anatomy, keys, arrive, leave, times) -> Balance:
