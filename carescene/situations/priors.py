@@ -1,5 +1,6 @@
 """How often things happen: published shares and rates in a file that everybody may edit."""
 
+import functools
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -75,13 +76,19 @@ def load_priors(path: Path | None = None) -> Priors:
             raise UserError(
                 f"Expected a readable priors file at '{file}', but got: {error}. Check the name."
             ) from error
-    top = read_lined(text, file.name).only(("attributes", "rates_per_patient_day"))
+    return _parsed(text, file.name)
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed(text: str, file: str) -> Priors:
+    # Every clip of a situation asks for them.
+    top = read_lined(text, file).only(("attributes", "rates_per_patient_day"))
     attributes = _entries(top, "attributes")
     rates = _entries(top, "rates_per_patient_day")
     return Priors(
         {name: _prior(name, entry) for name, entry in attributes.items()},
         {name: _rate(entry) for name, entry in rates.items()},
-        file.name,
+        file,
     )
 
 

@@ -16,6 +16,8 @@ _WIDE_M: Final = 0.28
 _STEP_M: Final = 0.6
 # How near a helper comes: beside somebody, not into them.
 _BESIDE_M: Final = 0.75
+# Further away than this, they have not come to that person at all.
+_REACHED_M: Final = 1.6
 
 
 def enter_route(room: Room, person: int, towards: Spot | None) -> list[tuple[float, Spot]]:
@@ -141,6 +143,9 @@ def _free_near(room: Room, point: tuple[float, float] | None, door: tuple[float,
         else:
             away = np.hypot(*(spots - np.array(point)).T)
             score = from_door + 10 * np.maximum(_BESIDE_M - away, 0) + 4 * np.maximum(away - _BESIDE_M, 0)
+            score[away > _REACHED_M] = np.inf
+            if not np.isfinite(score).any():
+                continue
         x, y = spots[int(score.argmin())]
         return float(x), float(y)
     return None

@@ -18,6 +18,7 @@ _MEASURES: Final[dict[str, str]] = {
     "diversity": "variety for one caption, and distance to the nearest training clip",
     "steps": "quality and seconds per clip against the number of sampling steps",
     "situations": "clips made by `lightning generate SITUATION.yaml`: is it there what was asked for, and how exactly",
+    "distribution": "weighted clips of an oversampled situation: do their weights bring back the priors",
 }
 
 
@@ -26,8 +27,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     measures = parser.add_subcommands(required=True, dest="measure")
     for name, text in _MEASURES.items():
         measure = ArgumentParser(description=text, exit_on_error=False)
-        if name == "situations":
-            _add_situations(measure)
+        if name in ("situations", "distribution"):
+            _add_situations(measure) if name == "situations" else _add_distribution(measure)
             measures.add_subcommand(name, measure, help=text)
             continue
         _add_common(measure)
@@ -120,6 +121,15 @@ def _add_common(parser: ArgumentParser) -> None:
     parser.add_argument("--threads", type=int | None, default=None, help="CPU threads (default: all)")
 
 
+def _add_distribution(parser: ArgumentParser) -> None:
+    parser.add_argument("--dir", type=str, required=True, help="folder of clips with weights")
+    parser.add_argument("--priors", type=str | None, default=None, help="priors file (default: the published ones)")
+    parser.add_argument(
+        "--out", type=str | None, default=None, help="folder for the report (default: DIR/evaluation)"
+    )
+    parser.add_argument("--threads", type=int | None, default=None, help="CPU threads (default: all)")
+
+
 def run(args: Namespace) -> str:
     """Measure, write the reports, and return the line that sums them up.
 
@@ -135,7 +145,7 @@ def run(args: Namespace) -> str:
             raise UserError(f"Expected --{name} to be 1 or more, but got {options[name]}.")
     use_threads(options.threads)
     measures = {"steering": _steering, "physics": _physics, "diversity": _diversity, "steps": _steps}
-    return (measures | {"situations": _situations})[args.measure](options)
+    return (measures | {"situations": _situations, "distribution": _distribution})[args.measure](options)
 
 
 def _steering(options: Namespace) -> str:
@@ -229,6 +239,17 @@ def _situations(options: Namespace) -> str:
     generated = score_set(clips, model, "generated", options.every)
     unconstrained = [score_clip(clip, options.every) for clip in free]
     return report_situations(out, model, held_out, generated, known, unconstrained, settings)
+
+
+def _distribution(options: Namespace) -> str:
+    from carescene.files import writable_folder
+    from carescene.situations.priors import load_priors
+    from lightning_app.evaluation.distribution import report_distribution, weighted_clips
+
+    priors = load_priors(Path(options.priors) if options.priors else None)
+    clips = weighted_clips(Path(options.dir))
+    out = writable_folder(Path(options.out) if options.out else Path(options.dir) / "evaluation")
+    return report_distribution(out, clips, priors)
 
 
 class _Job:

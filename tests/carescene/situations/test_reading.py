@@ -131,7 +131,7 @@ def test_what_cannot_be_is_refused_with_its_line(case, tmp_path):
     ],
 )
 def test_files_that_are_no_situation(text, words):
-    with pytest.raises(UserError, match="situation.yaml") as refused:
+    with pytest.raises(UserError, match=r"situation\.yaml") as refused:
         parse_situation(text)
     assert words in str(refused.value)
 

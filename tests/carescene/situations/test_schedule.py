@@ -1,6 +1,7 @@
 """The course of a stream: rates, order, and ways back to rest."""
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_labels_cover_the_stream_in_order():
     spans = stream_labels(situation, make_schedule(situation))
     assert spans[0].from_s == 0.0
     assert spans[-1].to_s == 36000.0
-    for one, other in zip(spans, spans[1:], strict=False):
+    for one, other in pairwise(spans):
         assert one.from_s < one.to_s <= other.from_s + 1e-9
 
 
