@@ -15,6 +15,7 @@ from diffusion.steering.constraints import (
 from diffusion.steering.energies import (
     Energy,
     HeightRange,
+    JointLimits,
     KeepApart,
     KeepDistance,
     LookAt,
@@ -38,6 +39,7 @@ __all__ = [
     "FinishConfig",
     "Finished",
     "HeightRange",
+    "JointLimits",
     "JointMeeting",
     "JointTarget",
     "KeepApart",

@@ -6,7 +6,7 @@ time where that makes sense. `weight` is the length of the step: 1 goes as far a
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from carescene.errors import UserError
 from carescene.evaluation.physics import CONTACT_JOINTS, REST_HEIGHTS
+from carescene.humans.rotations import matrix_to_rotvec
 from carescene.humans.skeleton import JOINT, JOINT_NAMES, MODEL_JOINTS, PARENTS
 from carescene.scenes import SceneGeometry
 from diffusion.steering.bodies import Bodies, body_balls
@@ -237,6 +238,46 @@ class KeepDistance(_Timed):
         distance = ((own - target).square().sum(-1) + 1e-10).sqrt()
         off = (self.nearest_m - distance).clamp(min=0) + (distance - self.furthest_m).clamp(min=0)
         return (off.square() * self.frames(bodies)).sum(-1)
+
+
+# Lowest and highest axis-angle coordinates of left joints (radians): those that 99.8 % of recorded frames keep, of 500
+# clips of prepared motion capture, and 0.1 more. Right joints mirror them: y and z change sign.
+_LIMITS: Final[dict[str, tuple[Point, Point]]] = {
+    "knee": ((-0.05, -0.2, -0.2), (2.65, 0.2, 0.2)),
+    "elbow": ((-1.2, -2.55, -1.9), (1.0, 0.1, 1.5)),
+    "ankle": ((-0.9, -0.7, -0.6), (0.8, 0.75, 0.6)),
+    "wrist": ((-0.5, -0.5, -0.4), (1.0, 1.05, 1.3)),
+    "hip": ((-1.9, -0.5, -0.6), (0.6, 0.95, 0.7)),
+    "neck": ((-0.45, -0.55, -0.45), (0.7, 0.55, 0.45)),
+    "head": ((-0.5, -0.65, -0.5), (0.65, 0.65, 0.5)),
+    "spine1": ((-0.15, -0.2, -0.2), (0.55, 0.2, 0.2)),
+    "spine2": ((-0.15, -0.2, -0.2), (0.55, 0.2, 0.2)),
+    "spine3": ((-0.3, -0.4, -0.45), (0.55, 0.4, 0.45)),
+}
+
+
+@dataclass(frozen=True)
+class JointLimits(_Weighted):
+    """No knee, elbow, neck or back turns further than recorded people turn them."""
+
+    def __call__(self, bodies: Bodies) -> Float[Tensor, "batch"]:
+        """Sum over joints and frames of squared angles beyond the limits (rad^2)."""
+        joints = [index for index in range(MODEL_JOINTS) if _plain(JOINT_NAMES[index]) in _LIMITS]
+        turns = matrix_to_rotvec(bodies.rotations[..., joints, :, :])
+        low, high = (turns.new_tensor([_limit(JOINT_NAMES[index], end) for index in joints]) for end in ("low", "high"))
+        off = (low - turns).clamp(min=0) + (turns - high).clamp(min=0)
+        return (off.square().sum(dim=(-1, -2)) * bodies.there).sum(dim=(1, 2))
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("left_").removeprefix("right_")
+
+
+def _limit(name: str, end: Literal["low", "high"]) -> Point:
+    low, high = _LIMITS[_plain(name)]
+    if name.startswith("right_"):
+        low, high = (low[0], -high[1], -high[2]), (high[0], -low[1], -low[2])
+    return low if end == "low" else high
 
 
 def _joint(name: str) -> int:
