@@ -87,6 +87,9 @@ def _add_situations(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--recogniser_epochs", type=int, default=14, help="training passes of the recogniser")
     parser.add_argument("--held_out", type=int, default=60, help="held-out clips of each event that are judged")
+    parser.add_argument(
+        "--contacts", type=int, default=120, help="held-out clips whose contacts are measured, which takes longest"
+    )
     parser.add_argument("--every", type=int, default=2, help="contacts are measured in every so many frames")
     parser.add_argument("--threads", type=int | None, default=None, help="CPU threads (default: all)")
 
@@ -124,9 +127,7 @@ def _add_common(parser: ArgumentParser) -> None:
 def _add_distribution(parser: ArgumentParser) -> None:
     parser.add_argument("--dir", type=str, required=True, help="folder of clips with weights")
     parser.add_argument("--priors", type=str | None, default=None, help="priors file (default: the published ones)")
-    parser.add_argument(
-        "--out", type=str | None, default=None, help="folder for the report (default: DIR/evaluation)"
-    )
+    parser.add_argument("--out", type=str | None, default=None, help="folder for the report (default: DIR/evaluation)")
     parser.add_argument("--threads", type=int | None, default=None, help="CPU threads (default: all)")
 
 
@@ -140,7 +141,7 @@ def run(args: Namespace) -> str:
     from lightning_app.evaluation.prepared import use_threads
 
     options = args[args.measure]
-    for name in ("batch", "num", "held_out", "every", "recogniser_epochs"):
+    for name in ("batch", "num", "held_out", "contacts", "every", "recogniser_epochs"):
         if options.get(name) is not None and options[name] < 1:
             raise UserError(f"Expected --{name} to be 1 or more, but got {options[name]}.")
     use_threads(options.threads)
@@ -225,7 +226,8 @@ def _situations(options: Namespace) -> str:
     clips = generated_clips(Path(options.dir))
     free = generated_clips(Path(options.unconstrained)) if options.unconstrained else []
     path = Path(options.recogniser) if options.recogniser else out / "ward_recogniser.safetensors"
-    model = get_ward_recogniser(folders, path, WardConfig(epochs=options.recogniser_epochs))
+    config = WardConfig(epochs=options.recogniser_epochs)
+    model = get_ward_recogniser(folders, path, config, any_data=options.recogniser is not None)
     digest = sha256(path.read_bytes()).hexdigest()[:16]
     settings = {
         "dir": Path(options.dir).name,
@@ -235,7 +237,8 @@ def _situations(options: Namespace) -> str:
         "every": options.every,
     }
     known = [score for clip in held_out_clips(folders, "val", options.held_out) for score in score_events(clip, model)]
-    held_out = score_set(held_out_clips(folders, options.split, options.held_out), model, "held out", options.every)
+    real = held_out_clips(folders, options.split, options.held_out)
+    held_out = score_set(real, model, "held out", options.every, options.contacts)
     generated = score_set(clips, model, "generated", options.every)
     unconstrained = [score_clip(clip, options.every) for clip in free]
     return report_situations(out, model, held_out, generated, known, unconstrained, settings)

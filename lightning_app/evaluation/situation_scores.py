@@ -23,6 +23,7 @@ from carescene.evaluation.tracks import Track, clip_joints, tracks_of
 from carescene.evaluation.ward_recogniser import WardRecogniser
 from carescene.evaluation.ward_samples import WardSample, sample_of
 from carescene.scenes import Scene, contact_report, scene_from_dict, scene_to_dict, validate_scene
+from carescene.situations.vocabulary import ward_event_of
 
 # Within this of the place that was asked for counts as there, metres.
 PLACE_M: Final = 0.5
@@ -131,12 +132,16 @@ def score_events(clip: Clip, model: WardRecogniser | None) -> list[EventScore]:
     room = Carriers.of(clip.scene if isinstance(clip.scene, dict) else None)
     scores = []
     for event in asked["events"]:
-        name, person = event.get("ward_event"), int(event.get("person", 0))
+        # A fall may be asked for by its label and cause.
+        name = event.get("ward_event") or ward_event_of(event.get("label"), event.get("cause"))
+        person = int(event.get("person", 0))
         mine = [track for track in tracks if track.person == person]
         if name is None or not mine:
             continue
         seen = Seen(mine[0], tuple(track for track in tracks if track.person != person), room)
-        scores.append(_score_event(clip, seen, tracks, event, int(asked.get("attempt", 1)), model))
+        scores.append(
+            _score_event(clip, seen, tracks, event | {"ward_event": name}, int(asked.get("attempt", 1)), model)
+        )
     return scores
 
 

@@ -31,17 +31,25 @@ def load_samples(folders: Sequence[Path], split: str) -> list[WardSample]:
     return samples
 
 
-def get_ward_recogniser(folders: Sequence[Path], path: Path, config: WardConfig) -> WardRecogniser:
+def get_ward_recogniser(
+    folders: Sequence[Path], path: Path, config: WardConfig, *, any_data: bool = False
+) -> WardRecogniser:
     """The recogniser of these folders: read from `path`, or trained on their training splits and written there.
 
     The epoch is chosen on the validation splits; the test splits are not touched.
+
+    Args:
+        folders: prepared folders.
+        path: of the weights.
+        config: for training.
+        any_data: take a file that was trained on other folders as well, because somebody chose it.
 
     Raises:
         UserError: a damaged file, one that was trained on other data, or too little data.
     """
     fingerprint = "+".join(data_fingerprint(folder) for folder in folders)
     if path.is_file():
-        return _read(path, fingerprint)
+        return _read(path, None if any_data else fingerprint)
     train, val = load_samples(folders, "train"), load_samples(folders, "val")
     with tqdm(total=config.epochs, desc="ward recogniser", unit="epoch") as bar:
 
@@ -55,7 +63,7 @@ def get_ward_recogniser(folders: Sequence[Path], path: Path, config: WardConfig)
     return model
 
 
-def _read(path: Path, fingerprint: str) -> WardRecogniser:
+def _read(path: Path, fingerprint: str | None) -> WardRecogniser:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -65,7 +73,7 @@ def _read(path: Path, fingerprint: str) -> WardRecogniser:
         raise UserError(
             f"Expected a ward recogniser in '{path}', but got: {error}. Delete the file; it is trained again then."
         ) from error
-    if metadata.get("data") != fingerprint:
+    if fingerprint is not None and metadata.get("data") != fingerprint:
         raise UserError(
             f"Expected the ward recogniser in '{path}' to be trained on these data folders, but it was trained on "
             "others. Delete the file (it is trained again then) or choose another --recogniser."
