@@ -104,7 +104,7 @@ def bed_entry(cast: Cast, rng: np.random.Generator) -> Script:
 def lie_down_fast(cast: Cast, rng: np.random.Generator) -> Script:
     """From the edge of the bed drops onto the side and the back: looks like a fall, is none."""
     plan = BedPlan(cast, rng, draw_bed(rng, low=0.40, high=0.58, rails="none", flat=True))
-    slow = float(rng.uniform(0.55, 0.75))
+    slow = float(rng.uniform(0.42, 0.58))
     keys = [
         Key(plan.on_edge(lean=2, hands="thighs"), 0, "sitting", hold=rng.uniform(0.6, 1.4)),
         Key(plan.half_up(), 0.75 * slow, "lie_down", via=True),

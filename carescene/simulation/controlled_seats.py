@@ -144,7 +144,7 @@ def chair_sit(cast: Cast, rng: np.random.Generator, *, fast: bool = False) -> Sc
     kind = str(rng.choice(["chair", "chair", "recliner", "wheelchair"]))
     plan = SeatPlan(cast, rng, draw_seat(rng, kind))
     plan.uses_arms = plan.uses_arms and not fast
-    slow = cast.pace * rng.uniform(0.85, 1.15) if not fast else rng.uniform(0.42, 0.55)
+    slow = cast.pace * rng.uniform(0.85, 1.15) if not fast else rng.uniform(0.28, 0.40)
     keys = [
         Key(plan.standing(), 0, "standing", hold=rng.uniform(0.5, 1.4)),
         *plan.lower(slow),

@@ -210,14 +210,15 @@ def turn_reach(cast: Cast, rng: np.random.Generator) -> Script:
     slow, spot = cast.pace * rng.uniform(0.9, 1.2), at(0, 0)
     upright = stand(cast, spot, 0.0, width=0.24)
     feet = {name: upright.holds[name] for name in ("left_foot", "right_foot")}
-    twist = float(rng.uniform(30, 55))
+    twist = float(rng.uniform(40, 62))
     angle = np.radians(twist + rng.uniform(5, 35))
-    reach, high = cast.anatomy.arm * rng.uniform(0.85, 1.15), float(rng.uniform(0.7, 1.45))
+    reach, high = cast.anatomy.arm * rng.uniform(1.0, 1.25), float(rng.uniform(0.7, 1.45))
     target = spot + facing(angle)[:2] * reach + leftwards(angle)[:2] * 0.12
-    hand = str(rng.choice(["left_hand", "right_hand"]))
+    # Mostly the hand of that side; the other one has to come across the body.
+    hand = "left_hand" if rng.random() < 0.75 else "right_hand"
     reaching = replace(
         stand(cast, spot, 0.0, bend=10, weight_left=0.62, width=0.24),
-        trunk=(cast.stoop + 6, 6, twist * 0.6),
+        trunk=(cast.stoop + 6, 6, twist * 0.75),
         neck=(4, 0, twist * 0.7),
         turn=twist * 0.25,
     ).holding(**feet, **{hand: place(target, high)})
