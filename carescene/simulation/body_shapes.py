@@ -12,6 +12,8 @@ from carescene.simulation.segments import SIMULATED_JOINTS
 # Collars have no skin of their own: the chest's capsule covers them. They get a small core that carries their mass.
 _CORE_RADIUS: Final = 0.04
 
+_THUMB_RADIUS: Final = 0.012
+
 
 @dataclass(frozen=True)
 class Capsule:
@@ -103,7 +105,7 @@ def _limb(
 
 
 def _hand(joint: int, skin: Float[np.ndarray, "vertex 3"], wrist: Float[np.ndarray, "3"]) -> list[Capsule]:
-    """Two bars side by side from the wrist to the finger tips: a hand is flat, and lies on its palm or its edge."""
+    """Two bars side by side from the wrist to the finger tips, as a hand is flat, and a third for the thumb."""
     out = 1.0 if skin[:, 0].mean() > wrist[0] else -1.0
     reach = float((out * skin[:, 0]).max()) - out * float(wrist[0])
     radius = max(0.016, float(np.ptp(np.percentile(skin[:, 1], [10, 90]))) / 2)
@@ -113,7 +115,11 @@ def _hand(joint: int, skin: Float[np.ndarray, "vertex 3"], wrist: Float[np.ndarr
     sides = (float(low) + radius, max(float(high) - radius, float(low) + radius + 0.01))
     starts = [np.array([wrist[0] + out * radius, height, z]) for z in sides]
     ends = [np.array([wrist[0] + out * (reach - radius), height, z]) for z in sides]
-    return [Capsule(joint, start, end, radius, share=0.5) for start, end in zip(starts, ends, strict=True)]
+    tip = skin[skin[:, 2].argmax()]
+    starts.append(np.array([wrist[0] + out * 0.03, height, sides[1]]))
+    ends.append(np.array([tip[0], tip[1], tip[2] - _THUMB_RADIUS]))
+    radii, shares = (radius, radius, _THUMB_RADIUS), (0.45, 0.45, 0.1)
+    return [Capsule(joint, *each) for each in zip(starts, ends, radii, shares, strict=True)]
 
 
 def _head(joint: int, skin: Float[np.ndarray, "vertex 3"]) -> Capsule:

@@ -41,7 +41,7 @@ def test_thigh_and_hand_have_the_size_of_a_persons(capsules: list[Capsule]) -> N
     thigh = next(capsule for capsule in capsules if capsule.joint == JOINT["left_hip"])
     assert 0.06 < thigh.radius < 0.1
     hand = [capsule for capsule in capsules if capsule.joint == JOINT["left_wrist"]]
-    assert len(hand) == 2 and all(0.015 < capsule.radius < 0.03 for capsule in hand)
+    assert len(hand) == 3 and all(0.01 < capsule.radius < 0.03 for capsule in hand)
     assert np.linalg.norm(hand[0].end - hand[0].start) > 0.1
 
 
