@@ -41,7 +41,7 @@ def kneel_and_reach(target: Float[np.ndarray, "3"], seconds: float) -> Any:
 
         lunge, down = lunge_down(cast, spot, yaw)
         knee = spot - facing(yaw)[:2] * 0.28
-        bent = half_kneel(cast, knee, yaw, bend=32)
+        bent = half_kneel(cast, knee, yaw, bend=54)
         bent = bent.holding(**{name: down.holds[name] for name in down.holds if name.endswith(("foot", "knee"))})
         bent = bent.holding(**_reaching(cast, bent, knee, yaw, target))
         return [

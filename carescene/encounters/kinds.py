@@ -75,7 +75,8 @@ def kneel_beside(stage: Stage, gait: Gait, rng: np.random.Generator, *, hurry: b
     ways = stage.ways(start, last)
     # The knee comes down 28 cm behind the place where the person stopped.
     spot = _first_spot(stage, body, target, (_KNEEL_M[0], _KNEEL_M[1]), ways, rng)
-    deeds = kneel_and_reach(target + np.array([0, 0, 0.06]), float(rng.uniform(1.0, 2.5)))
+    hold = float(rng.uniform(0.3, 0.8) if hurry else rng.uniform(1.0, 2.5))
+    deeds = kneel_and_reach(target + np.array([0, 0, 0.06]), hold)
     visit = _visit(stage, ways, spot, target[:2], deeds, ("staff_kneel", "kneel_down"), first, hurry, rng, rest)
     actor = perform_visit(visit, cast, gait, rng)
     helper, name = who(cast.info, rng), them(stage.clip.persons[0])
@@ -316,7 +317,7 @@ def _frames_from(stage: Stage, first: int) -> np.ndarray:
 def _start(
     stage: Stage, rng: np.random.Generator, inside: bool, body: Float[np.ndarray, "joint 2"], frames: np.ndarray
 ) -> tuple[tuple[float, float], int]:
-    """Where somebody starts, and in which frame: at the door, or at a free place 1.5 to 4 m from the person."""
+    """Where somebody starts, and in which frame: at the door, or at a free place 1.3 to 3.2 m from the person."""
     if not inside:
         if stage.entrance is None:
             raise _refused("a door", "none")
@@ -327,9 +328,9 @@ def _start(
         raise _refused("free floor for somebody to stand", "none")
     cells = ways.grid.points()[np.isfinite(ways.cost)]
     far = np.linalg.norm(cells[:, None] - body[None, ::3], axis=-1).min(axis=1)
-    cells = cells[(far > 1.4) & (far < 4.0)]
+    cells = cells[(far > 1.3) & (far < 3.2)]
     if not len(cells):
-        raise _refused("free floor 1.4 to 4 m from the person", "none")
+        raise _refused("free floor 1.3 to 3.2 m from the person", "none")
     spot = cells[int(rng.integers(len(cells)))]
     react = round(float(rng.uniform(*_REACTION_S)) * FPS)
     falls = [event.start_s for event in stage.clip.events if event.label == "fall" and event.person == 0]
@@ -378,14 +379,14 @@ def _visit(
     haste = _HURRY if hurry else float(rng.uniform(0.9, 1.15))
     speed = 1.15 * haste
     steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
-    walk_s = float(steps.sum()) / speed + 2.2
-    deeds_s = 4.5 if event is not None else 3.0
+    walk_s = float(steps.sum()) / speed + 1.6
+    deeds_s = 3.6 if event is not None else 2.5
     most = LONGEST_FRAMES / FPS
     if not can_wait(stage.clip):
         most = stage.clip.seconds
     if hurry:
-        spare = most - first / FPS - walk_s - deeds_s
-        if spare < -1.0:
+        spare = most - first / FPS - walk_s - 2.6
+        if spare < 0.0:
             raise _refused("time to hurry there", f"{-spare:.1f} s too little")
         return Visit(spot, heading_to(spot, target), path, deeds, event, first, False, haste, not_before)
     # Not there before the person is at rest, and done before the clip must end.

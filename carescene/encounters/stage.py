@@ -88,7 +88,7 @@ class Stage:
         ways: Ways,
         rng: np.random.Generator,
     ) -> list[Float[np.ndarray, "2"]]:
-        """Reachable places whose distance from the nearest point of a body lies in a range; near and short ways first."""
+        """Reachable places whose distance from the nearest point of a body lies in a range; near ones first."""
         found = []
         for angle in rng.uniform(0, 2 * math.pi) + 2 * math.pi * np.arange(_DIRECTIONS) / _DIRECTIONS:
             ahead = np.array([math.cos(angle), math.sin(angle)])
@@ -100,7 +100,7 @@ class Stage:
                 inside = wall_distance(spot[None], self.scene.polygon)[0] > 0.3
                 if nearest <= distance[1] and inside and np.isfinite(ways.length(spot)):
                     # A short way counts, and even more to be within reach of the middle.
-                    reach = 3.0 * max(far - 0.55, 0.0)
+                    reach = 8.0 * max(far - 0.6, 0.0)
                     found.append((ways.length(spot) + reach + float(rng.uniform(0, 0.8)), spot))
                 break
         return [spot for _, spot in sorted(found, key=lambda each: each[0])]
