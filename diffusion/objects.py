@@ -103,8 +103,8 @@ def move_objects(
 ) -> Float[Tensor, "*batch object 28"]:
     """Express things in a frame at `origin` turned by `angle` about the vertical, like `canonical.move`.
 
-    Empty slots stay as they are. Rooms look the same after a quarter turn: theirs is brought to within 45
-    degrees, width and depth changing places.
+    Empty slots stay as they are. Rooms and walls look the same after a quarter turn: theirs is brought to
+    within 45 degrees, width and depth changing places.
     """
     cos, sin = torch.cos(angle)[..., None], torch.sin(angle)[..., None]
     x, y = (objects[..., CENTER.start + axis] - origin[..., None, axis] for axis in (0, 1))
@@ -114,7 +114,7 @@ def move_objects(
     moved[..., CENTER.start + 1] = cos * y - sin * x
     moved[..., YAW.start] = cos * old_cos + sin * old_sin
     moved[..., YAW.start + 1] = cos * old_sin - sin * old_cos
-    return torch.where(objects[..., PRESENT] > 0, _upright_rooms(moved), objects)
+    return torch.where(objects[..., PRESENT] > 0, _upright_boxes(moved), objects)
 
 
 def mirror_objects(
@@ -124,14 +124,15 @@ def mirror_objects(
     sign = torch.ones(OBJECT_FEATURES, dtype=objects.dtype, device=objects.device)
     sign[CENTER.start] = -1.0
     sign[YAW.start + 1] = -1.0
-    return _upright_rooms(objects * sign)
+    return _upright_boxes(objects * sign)
 
 
-def _upright_rooms(objects: Tensor) -> Tensor:
-    """Rooms turned by quarters until their yaw lies within 45 degrees."""
+def _upright_boxes(objects: Tensor) -> Tensor:
+    """Rooms and walls turned by quarters until their yaw lies within 45 degrees."""
     yaw = torch.atan2(objects[..., YAW.start + 1], objects[..., YAW.start])
-    # A hair inside 45 degrees, so that rounding cannot make a room that lies just there change places forever.
-    quarters = torch.where(objects[..., KIND.start + ROOM] > 0.5, torch.round(yaw / _HALF_PI * 0.9999), 0.0)
+    # A hair inside 45 degrees, so that rounding cannot make one that lies just there change places forever.
+    boxes = (objects[..., KIND.start + ROOM] > 0.5) | (objects[..., KIND.start + WALL] > 0.5)
+    quarters = torch.where(boxes, torch.round(yaw / _HALF_PI * 0.9999), 0.0)
     turned = yaw - quarters * _HALF_PI
     swap = (quarters % 2 != 0)[..., None]
     size = objects[..., SIZE]

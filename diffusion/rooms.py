@@ -126,9 +126,7 @@ def decode_with_changes(
         repair.changes += changes
         repair.add(plan.inwards(thing), at in pinned)
     repair.make_walkable()
-    things = [plan.outwards(thing) for thing in repair.things]
-    polygon = [plan.out(corner) for corner in plan.polygon]
-    return Scene(id=name, polygon=polygon, height=plan.height, objects=things), repair.changes
+    return repair.scene(name, repair.things), repair.changes
 
 
 def _things(objects: Tensor, plan: Plan) -> list[int]:
@@ -153,6 +151,7 @@ class _Repair:
     """A room in its own frame that is furnished with what fits."""
 
     def __init__(self, plan: Plan) -> None:
+        self._plan = plan
         self.polygon, self.height = plan.polygon, plan.height
         self.walls = walls_of(plan.polygon)
         self.things: list[SceneObject] = []
@@ -178,7 +177,7 @@ class _Repair:
         """Add a door if there is none, and take out what keeps people from walking."""
         if not any(thing.kind == "door" for thing in self.things):
             self._add_door()
-        if people_can_walk(self._scene(self.things)):
+        if self.walkable(self.things):
             return
         for at, thing in enumerate(self.things):
             if thing.kind == "door" and "open_deg" in thing.params and thing.id not in self._pinned:
@@ -187,10 +186,10 @@ class _Repair:
         # Out with the least important until people can walk, then back in with whatever does no harm.
         ranked = sorted(self.things, key=self._rank)
         kept, out = list(ranked), []
-        while len(kept) > 1 and not people_can_walk(self._scene(kept)):
+        while len(kept) > 1 and not self.walkable(kept):
             out.append(kept.pop())
         for thing in reversed(out):
-            if people_can_walk(self._scene([*kept, thing])):
+            if self.walkable([*kept, thing]):
                 kept.append(thing)
             else:
                 self.changes.append(f"{thing.id}: left out, it is in people's way")
@@ -200,8 +199,14 @@ class _Repair:
         first_door = next((other.id for other in self.things if other.kind == "door"), None)
         return thing.id != first_door, thing.id not in self._pinned, _IMPORTANCE.index(thing.kind), thing.id
 
-    def _scene(self, things: list[SceneObject]) -> Scene:
-        return Scene(id="room", polygon=self.polygon, height=self.height, objects=things)
+    def walkable(self, things: list[SceneObject]) -> bool:
+        """Whether people can walk between these things; asked in the world's frame, where it will be asked again."""
+        return people_can_walk(self.scene("room", things))
+
+    def scene(self, name: str, things: list[SceneObject]) -> Scene:
+        """The room with these things in the frame of the vectors."""
+        polygon = [self._plan.out(corner) for corner in self.polygon]
+        return Scene(id=name, polygon=polygon, height=self.height, objects=[self._plan.outwards(t) for t in things])
 
     def _in_room(self, thing: SceneObject) -> SceneObject | None:
         quarters = round(thing.yaw / (math.pi / 2))
