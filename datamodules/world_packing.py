@@ -29,7 +29,7 @@ from diffusion.text import TextEncoder, load_text_encoder
 from diffusion.world import BETAS, MAX_PERSONS, OBJECT_FEATURES, ROLES
 
 # Part of the key: raise it when the meaning of the arrays changes.
-_PACK_VERSION: Final = 1
+_PACK_VERSION: Final = 2
 # Means and spreads of 100,000 frames and their mirror images are exact enough, however large the data set is.
 _STATISTICS_FRAMES: Final = 100_000
 # Points of a path that are looked at to find what is near it: four a second.
