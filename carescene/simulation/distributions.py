@@ -21,7 +21,7 @@ _MEASURES: Final[dict[str, str]] = {
     "pelvis_speed_m_s": "pelvis, downward speed at impact",
     "head_speed_m_s": "head, downward speed at its impact",
 }
-_SITES: Final = ("hand", "elbow", "shoulder", "head", "hip", "buttocks", "knee", "back", "chest")
+_SITES: Final = ("hand", "elbow", "shoulder", "head", "hip", "buttocks", "knee", "back", "chest", "abdomen")
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, Any]:
@@ -95,9 +95,10 @@ def _share(values: np.ndarray, weights: np.ndarray) -> float:
 def _impacts(facts: Sequence[Mapping[str, Any]], weights: np.ndarray) -> dict[str, float]:
     sites = [set(fact["impacts"].split(",")) for fact in facts]
     wanted = {
-        name: {name} for name in ("hand", "elbow", "shoulder", "head", "hip", "buttocks", "knee", "back", "chest")
+        name: {name}
+        for name in ("hand", "elbow", "shoulder", "head", "hip", "buttocks", "knee", "back", "chest", "abdomen")
     }
-    wanted["hip or buttocks"] = {"hip", "buttocks"}
+    wanted["pelvis"] = {"hip", "buttocks", "abdomen"}
     return {
         name: _share(np.array([bool(parts & found) for found in sites], dtype=float), weights)
         for name, parts in wanted.items()

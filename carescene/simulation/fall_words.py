@@ -80,6 +80,7 @@ LANDING: Final[dict[str, tuple[str, ...]]] = {
     "hip": ("landing on {his} hip", "hitting the floor with {his} hip"),
     "buttocks": ("landing on {his} bottom", "landing on {his} buttocks"),
     "back": ("landing on {his} back",),
+    "abdomen": ("landing flat on {his} front",),
     "chest": ("landing on {his} chest",),
     "head": ("hitting {his} head",),
 }

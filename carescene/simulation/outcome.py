@@ -244,7 +244,7 @@ def _site(name: str, pelvis: Float[np.ndarray, "3 3"]) -> str:
     # Which side of the pelvis points down: x is its left, z its front.
     sideways, front = abs(float(pelvis[2, 0])), float(pelvis[2, 2])
     if kind in ("pelvis", "hip"):
-        return "hip" if sideways > 0.6 or front < -0.5 else "buttocks"
+        return "hip" if sideways > 0.6 else "abdomen" if front < -0.4 else "buttocks"
     return "chest" if front < -0.5 else "shoulder" if sideways > 0.75 else "back"
 
 

@@ -20,7 +20,7 @@ from carescene.simulation.situations.catalogue import FAMILIES, Ticket, tickets
 from carescene.simulation.situations.references import ReferenceLibrary, load_references
 
 # Raised whenever the same ticket would give another clip, so that old ones are made again.
-PRODUCE_VERSION: Final = 1
+PRODUCE_VERSION: Final = 2
 
 # Simulations of one clip: half succeed in the worst family, so that ten fail once in a thousand.
 _ATTEMPTS: Final = 10

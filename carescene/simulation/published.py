@@ -49,7 +49,7 @@ CAUSES_SOURCE: Final = ROBINOVITCH_2013
 IMPACTS: Final[dict[str, Published]] = {
     "hand": Published(0.74, None, "of falls", SCHONNOP_2013),
     "head": Published(0.37, None, "of falls", SCHONNOP_2013),
-    "hip or buttocks": Published(0.95, None, "of falls", KOMISAR_2022),
+    "pelvis": Published(0.95, None, "of falls", KOMISAR_2022),
     "hip": Published(0.40, None, "of falls", YANG_2016),
 }
 

@@ -108,7 +108,17 @@ def falling(
         legs: share of the legs' strength that is left in the descent.
     """
     end = onset_s + loss_s
+    braced = []
+    if reaction.arms > 0:
+        # Who braces tenses up as well: most heads are kept off the floor, though fewer in the frail.
+        tension = 1.5 + 2.0 * reaction.head
+        braced = [
+            Stiffness(end - 0.1 * loss_s, 0.15, tension, ("neck",)),
+            Stiffness(end - 0.1 * loss_s, 0.15, 1.2 + 2.2 * reaction.arms, ("arms",)),
+            Stiffness(end - 0.1 * loss_s, 0.15, 1.0 + 0.8 * reaction.arms, ("trunk",)),
+        ]
     return [
+        *braced,
         Assistance(onset_s, min(0.15, loss_s), held),
         Assistance(end, 0.12, 0.0),
         Stiffness(end, 0.35, legs * rng.uniform(0.6, 1.4), ("legs",)),
@@ -118,8 +128,8 @@ def falling(
         Settle(
             end,
             surface="floor",
-            delay_s=float(rng.uniform(0.15, 0.45)),
-            duration_s=float(rng.uniform(0.5, 1.2)),
+            delay_s=float(rng.uniform(0.5, 1.0)),
+            duration_s=float(rng.uniform(0.8, 1.6)),
             share=float(rng.uniform(0.03, 0.10)),
             movement=reaction.movement,
         ),

@@ -95,8 +95,8 @@ def draw_reaction(
     size = 1.0 - 0.35 * person.frailty
     return Reaction(
         arms=float(rng.uniform(0.6, 1.0) * size) if rng.random() < brace * less else 0.0,
-        head=float(rng.uniform(0.3, 1.0)),
-        legs=float(rng.uniform(0.3, 1.0)),
+        head=float(rng.uniform(0.5, 1.0) * (1.0 - 0.25 * person.frailty)),
+        legs=float(rng.uniform(0.7, 1.0)),
         step=float(rng.uniform(0.4, 1.0) * size) if rng.random() < step * less else 0.0,
         grasp=bool(rng.random() < grasp),
         movement=float(rng.uniform(0.4, 1.0)) if rng.random() < 0.4 else 0.0,

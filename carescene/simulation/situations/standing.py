@@ -31,7 +31,7 @@ def draw_weight_shift(rng: np.random.Generator, library: ReferenceLibrary) -> Pl
     activity, who, imitation, onset = draw_upright(
         rng, library, {"standing": 0.36, "reaching": 0.26, "walking": 0.16, "turning": 0.22}, step=0.6
     )
-    loss = max(draw_loss(rng, who.person, 0.75), 0.35)
+    loss = max(draw_loss(rng, who.person, 0.62), 0.35)
     direction = pick_direction(rng, {"backward": 0.50, "left": 0.19, "right": 0.19, "forward": 0.12})
     drift = Drift(onset, loss, heading(rng, direction, 0.2), lean=float(rng.uniform(0.20, 0.34)))
     events = falling(rng, who.reaction, onset, loss, held=float(rng.uniform(0.08, 0.25)))
@@ -144,7 +144,9 @@ def draw_collapse(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
     drift = Drift(onset, loss, heading(rng, direction, 0.3), lean=lean)
     # The head droops first: the neck is limp before the legs are. Hips and knees fold.
     folding = ("left_hip", "right_hip", "left_knee", "right_knee")
-    hip, knee = (-float(rng.uniform(0.5, 1.1)), 0.0, 0.0), (float(rng.uniform(1.0, 1.7)), 0.0, 0.0)
+    # Straight down means a deep fold: on the heels, with the trunk over the knees.
+    fold = rng.uniform(1.7, 2.1) if direction == "down" else rng.uniform(0.5, 1.1)
+    hip, knee = (-float(fold), 0.0, 0.0), (float(fold + rng.uniform(0.4, 0.6)), 0.0, 0.0)
     events: list[Perturbation] = [
         Stiffness(onset, 0.6 * loss, 0.05, ("neck",)),
         Stiffness(onset, loss, float(rng.uniform(0.03, 0.08)), ("trunk", "arms")),
