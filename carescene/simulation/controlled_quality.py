@@ -3,9 +3,7 @@
 from typing import Final
 
 import numpy as np
-import torch
 
-from carescene.evaluation.physics import foot_skating, jerk
 from carescene.simulation.anatomy import Anatomy
 from carescene.simulation.keyframing import FPS, Motion
 from carescene.simulation.pose_solver import attached_points, joint_limit_excess, kinematics, skin_points
@@ -29,8 +27,8 @@ def review(
 
     Returns:
         `contact` (m, worst miss of a held point), `limit` (degrees), `depth` (m into floor or furniture beyond what
-        gives), `jump` (m of a joint between frames), `skate` (m/s of standing feet), `jerk` (m/s3), `penetration`
-        (m of skin under the floor, mean over frames of the deepest point).
+        gives), `jump` (m of a joint between frames), `skate` (m/s of planted points), `jerk` (m/s3 of the joints),
+        `penetration` (m of skin under the floor, mean over frames of the deepest point).
     """
     world, joints = kinematics(motion.rotations, motion.trans, anatomy.rest)
     targets = motion.targets
@@ -38,14 +36,16 @@ def review(
     held = targets.weights > 0.95
     skin = skin_points(anatomy, world, joints)
     moved = np.linalg.norm(np.diff(joints, axis=0), axis=-1)
-    tracks = torch.from_numpy(joints)[None]
+    # A held point whose place does not change is planted.
+    planted = held[1:] & held[:-1] & (np.abs(np.diff(targets.positions, axis=0)) < 1e-6)
+    slid = np.abs(np.diff(points, axis=0)) * planted
     values = {
         "contact": float((np.abs(points - targets.positions) * held).max()),
         "limit": float(np.degrees(joint_limit_excess(motion.rotations).max())),
         "depth": max(float(penetration(surface, skin)[0].max()) for surface in surfaces),
         "jump": float(moved.max()),
-        "skate": float(foot_skating(tracks, FPS)),
-        "jerk": float(jerk(tracks, FPS)),
+        "skate": float(slid.sum() / max(planted.any(axis=-1).sum(), 1) * FPS),
+        "jerk": float(np.linalg.norm(np.diff(joints, 3, axis=0), axis=-1).mean() * FPS**3),
         "penetration": float(np.maximum(-skin[..., 2], 0).max(axis=1).mean()),
     }
     limits = {

@@ -175,7 +175,7 @@ def _write_report(out: Path, clips: Sequence[Clip], failed: dict[str, str]) -> i
         f"{len(failed)} seeds gave nothing.",
         "",
         "contact: worst miss of a held point, mm; limit: degrees beyond a joint's range; depth: skin in floor or",
-        "furniture beyond what gives, cm; jump: fastest joint, cm per frame; skate: m/s of standing feet.",
+        "furniture beyond what gives, cm; jump: fastest joint, cm per frame; skate: m/s of planted feet and hands.",
         "",
         "| event | clips | refused | minutes | contact | limit | depth | jump | skate |",
         "|---|---|---|---|---|---|---|---|---|",
