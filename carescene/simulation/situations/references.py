@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from carescene.simulation.situations.plan import Activity
 
 # Recorded classes that show an activity. People also stand while they wave or raise a hand; only their still frames
 # are taken for standing.
-_CLASSES: Final[dict[str, tuple[str, ...]]] = {
+_CLASSES: Final[dict[Activity, tuple[str, ...]]] = {
     "walking": ("walk",),
     "turning": ("walk_turn_left", "walk_turn_right"),
     "standing": ("standing", "raise_left_hand", "raise_right_hand", "raise_both_hands"),
@@ -28,7 +28,6 @@ _CLASSES: Final[dict[str, tuple[str, ...]]] = {
     "sitting": ("sitting",),
     "lying": ("lying",),
 }
-_SHORTEST_S: Final[dict[str, float]] = {"walking": 3.0, "turning": 3.0, "sitting_down": 3.0, "sitting": 3.0}
 
 # Manners that nobody shows on a ward are left out; slow and weary ones suit the old.
 _PLAIN: Final = frozenset({"normal", "feminine", "masculine", "masculinity", "youthful", "sad", "not-confident"})
@@ -40,7 +39,12 @@ _FRAIL_WEIGHT: Final = 3.0
 
 @dataclass(frozen=True)
 class Reference:
-    """One recorded clip that can be imitated; `group` names the take whose repeats must stay in one split."""
+    """One recorded clip that can be imitated.
+
+    Attributes:
+        group: names the take whose repeats stay in one split.
+        kind: the class of what is done in it, such as "walk_turn_left".
+    """
 
     id: str
     split: str
@@ -48,8 +52,7 @@ class Reference:
     dataset: str
     licence: str
     style: str
-    seconds: float
-    classes: str
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -136,13 +139,13 @@ def load_references(folder: Path) -> ReferenceLibrary:
         try:
             header = json.loads(path.read_text(encoding="utf-8"))
             attributes, source = header["attributes"], header["source"]
-            timed = attributes.get("class", "") in wanted
+            shown = attributes.get("class", "") in wanted
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"Expected the clip '{clip}' of the {split} split in '{folder}', but it cannot be read ({error}). "
                 "Prepare the motion capture again."
             ) from error
-        if timed:
+        if shown:
             references.append(
                 Reference(
                     id=clip,
@@ -151,15 +154,11 @@ def load_references(folder: Path) -> ReferenceLibrary:
                     dataset=source["dataset"],
                     licence=source["licence"],
                     style=attributes.get("style", "normal"),
-                    seconds=float("nan"),
-                    classes=attributes["class"],
+                    kind=attributes["class"],
                 )
             )
     return ReferenceLibrary(folder, references)
 
 
-def _suits(reference: Reference, activity: str) -> bool:
-    return reference.classes in _CLASSES[activity] and reference.style in _PLAIN | _FRAIL
-
-
-assert set(_CLASSES) == set(get_args(Activity))
+def _suits(reference: Reference, activity: Activity) -> bool:
+    return reference.kind in _CLASSES[activity] and reference.style in _PLAIN | _FRAIL
