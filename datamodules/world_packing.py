@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -112,7 +113,7 @@ class _Writer:
         }
         (self._folder / "pack.json").write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
 
-    def _add(self, clips: Path, folder: int, split: str, clip_id: str, files: dict[str, BinaryIO]) -> None:
+    def _add(self, clips: Path, folder: int, split: str, clip_id: str, files: Mapping[str, BinaryIO]) -> None:
         clip = load_clip(clips / clip_id)
         _check(clip)
         betas = torch.from_numpy(clip.betas.astype(np.float32))
