@@ -323,7 +323,7 @@ def _start(
             raise _refused("a door", "none")
         return stage.entrance, 0
     whole = stage.joints[0][np.isfinite(stage.joints[0]).all(axis=(1, 2))][..., :2].reshape(-1, 2)
-    ways = Ways.of(stage.scene, stage.entrance or tuple(stage.scene.polygon[0]), whole, keep_m=0.5)
+    ways = Ways.of(stage.scene, stage.entrance or stage.scene.polygon[0], whole, keep_m=0.5)
     if ways is None:
         raise _refused("free floor for somebody to stand", "none")
     cells = ways.grid.points()[np.isfinite(ways.cost)]

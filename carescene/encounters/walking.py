@@ -105,8 +105,8 @@ def walk_along(
     if stop and end_heading is not None:
         heading[-_SETTLE_FRAMES // 2 :] = heading[-1]
         heading += np.linspace(0, 1, len(heading)) ** 8 * _angle(end_heading - heading[-1])
-    if np.ndim(cadence) and len(amplitude) > len(along):
-        cadence = np.concatenate([cadence, np.full(len(amplitude) - len(along), cadence[-1])])
+    # The turn on the spot at the end keeps the cadence of the last step.
+    cadence = np.concatenate([cadence, np.full(len(amplitude) - len(cadence), cadence[-1])])
     steps = np.where(amplitude > 0.04, cadence / FPS, 0.0)
     rotations, offset, stands = gait.at(phase + np.concatenate([[0.0], np.cumsum(steps[:-1])]))
     rotations = blend_rotations(np.broadcast_to(body.stand, rotations.shape), rotations, np.clip(amplitude, 0, 1))
@@ -143,8 +143,8 @@ def smooth_path(points: Float[np.ndarray, "point 2"], sigma_m: float | int = 0.2
 
 def _advance(
     path: np.ndarray, gait: Gait, scale: float, haste: float, stop: bool, from_standing: bool
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Distance along the path and share of full steps, frame by frame, and the cadence in cycles per second."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distance along the path, share of full steps, and cadence in cycles per second, frame by frame."""
     length = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
     full = gait.speed * scale * haste
     # Who hurries takes longer and quicker steps alike (walk ratio, Sekiya and Nagasaki 1998).
@@ -158,7 +158,11 @@ def _advance(
         limit = np.sqrt(2 * brake * max(length - at, 0.0)) if stop else full
         speed = max(min(speed + brake / FPS, full, limit), 0.04)
         at += speed / FPS
-    return np.array([*distances, length]), np.array([*shares, 0.0 if stop else stride]), float(cadence)
+    return (
+        np.array([*distances, length]),
+        np.array([*shares, 0.0 if stop else stride]),
+        np.full(len(shares) + 1, cadence),
+    )
 
 
 def _on_path(path: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -224,7 +228,8 @@ def _posed(
             torch.from_numpy(rotations).float(), torch.from_numpy(trans).float(), torch.from_numpy(body.betas).float()
         )
     part = skin.part.numpy()
-    lowest = [points[:, np.isin(part, [JOINT[name] for name in foot]), 2].amin(dim=1).numpy() for foot in _SOLES]
+    height = points[..., 2].numpy()
+    lowest = [height[:, np.isin(part, [JOINT[name] for name in foot])].min(axis=1) for foot in _SOLES]
     return joints, world, np.stack(lowest, axis=1).astype(np.float64)
 
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,14 @@ def names(folder: Path, split: str) -> set[str]:
 @pytest.mark.slow
 def test_scenes_keep_to_their_split_and_can_be_continued(prepared: Path, tmp_path: Path) -> None:
     out = tmp_path / "scenes"
-    options = {"seed": 3, "two_share": 0.6, "three_share": 0.0, "rooms": 1, "workers": 1, "progress": False}
+    options: dict[str, Any] = {
+        "seed": 3,
+        "two_share": 0.6,
+        "three_share": 0.0,
+        "rooms": 1,
+        "workers": 1,
+        "progress": False,
+    }
     first = produce_scenes([prepared], out, count=2, **options)
     stamps = {path: path.stat().st_mtime_ns for path in (out / "clips").iterdir()}
     made = produce_scenes([prepared], out, count=5, **options)
@@ -89,8 +97,9 @@ def test_bad_input_is_refused(prepared: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="sum to at most 1"):
         produce_scenes([prepared], out, count=1, two_share=0.8, three_share=0.3)
     for name, value in (("count", 0), ("seed", -1), ("rooms", 0)):
+        options: dict[str, Any] = {"count": 1, name: value}
         with pytest.raises(UserError, match=f"--{name}"):
-            produce_scenes([prepared], out, **{"count": 1, name: value})
+            produce_scenes([prepared], out, **options)
     (prepared / "clips" / "train-a.npz").write_bytes(b"PK")
     with pytest.raises(UserError, match="train-a"):
         read_sources([prepared])
