@@ -40,13 +40,13 @@ class WardConfig:
     width: int = 80
     blocks: int = 5
     embedding: int = 32
-    epochs: int = 14
+    epochs: int = 12
     batch: int = 48
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
     dropout: float = 0.15
     label_smoothing: float = 0.05
-    per_event: int = 120
+    per_event: int = 80
     noise_m: float = 0.01
     onset_spread: float = 0.7
     fps: float = 20.0

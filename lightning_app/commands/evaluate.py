@@ -85,7 +85,7 @@ def _add_situations(parser: ArgumentParser) -> None:
         default=None,
         help="ward recogniser file; trained and written when missing (default: in --out)",
     )
-    parser.add_argument("--recogniser_epochs", type=int, default=14, help="training passes of the recogniser")
+    parser.add_argument("--recogniser_epochs", type=int, default=12, help="training passes of the recogniser")
     parser.add_argument("--held_out", type=int, default=60, help="held-out clips of each event that are judged")
     parser.add_argument(
         "--contacts", type=int, default=120, help="held-out clips whose contacts are measured, which takes longest"
