@@ -144,14 +144,14 @@ def draw_collapse(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
     drift = Drift(onset, loss, heading(rng, direction, 0.3), lean=lean)
     # The head droops first: the neck is limp before the legs are. Hips and knees fold.
     folding = ("left_hip", "right_hip", "left_knee", "right_knee")
-    # Straight down means a deep fold: on the heels, with the trunk over the knees.
-    fold = rng.uniform(1.7, 2.1) if direction == "down" else rng.uniform(0.5, 1.1)
+    # Slower than the body sinks, or the feet would leave the floor.
+    fold = rng.uniform(0.9, 1.3) if direction == "down" else rng.uniform(0.5, 1.1)
     hip, knee = (-float(fold), 0.0, 0.0), (float(fold + rng.uniform(0.4, 0.6)), 0.0, 0.0)
     events: list[Perturbation] = [
         Stiffness(onset, 0.6 * loss, 0.05, ("neck",)),
         Stiffness(onset, loss, float(rng.uniform(0.03, 0.08)), ("trunk", "arms")),
         Stiffness(onset, loss, float(rng.uniform(0.04, 0.10)), ("legs",)),
-        PoseTarget(onset + 0.1 * loss, 0.7 * loss, folding, (hip, hip, knee, knee)),
+        PoseTarget(onset + 0.3 * loss, max(loss, 0.6), folding, (hip, hip, knee, knee)),
         Assistance(onset + 0.1 * loss, 0.8 * loss, 0.0),
         Settle(onset + loss, surface="floor", delay_s=0.1, duration_s=0.5, share=float(rng.uniform(0.02, 0.05))),
     ]
