@@ -15,6 +15,8 @@ from carescene.situations.things import Room, Spot, direction, facing_of
 TRAVEL_M: Final = {"forward": 0.65, "backward": 0.5, "left": 0.55, "right": 0.55, "down": 0.1}
 # Turn of each direction against where the person faces, positive to the left.
 TURN: Final = {"forward": 0.0, "left": math.pi / 2, "backward": math.pi, "right": -math.pi / 2, "down": 0.0}
+# Who misses a seat comes down between where he stood and the seat.
+_MISSED_M: Final = 0.15
 # Half of the width of a body on the floor, and the length from pelvis to head.
 _BODY_M: Final = 0.2
 _HEAD_M: Final = 0.75
@@ -59,6 +61,9 @@ def end_of_fall(
                 "ask for another place, another room or a larger within_m",
             )
         x, y = spots[int(_cost(room, spots, begin, request.direction).argmin())]
+        return Spot(float(x), float(y))
+    if request.ward_event == "fall_missed_seat" and request.direction is None:
+        x, y = np.array([begin.x, begin.y]) - _MISSED_M * direction(begin.facing or 0.0)
         return Spot(float(x), float(y))
     if carrier is not None and begin.thing == carrier.id:
         return _off(room, begin, carrier)

@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from carescene.scenes.scene import Scene
+from carescene.scenes.scene import Scene, SceneObject
 from carescene.situations.consistency import start_state
+from carescene.situations.destinations import BACK_TO_SEAT, before_spot, destinations, seat_target
 from carescene.situations.fall_places import end_of_fall, fall_spot
 from carescene.situations.label_plan import LabelSpan, label_spans
 from carescene.situations.preparing import prepared_room
@@ -19,6 +20,8 @@ from carescene.situations.vocabulary import facts_of
 
 # How long somebody needs from lying in bed to standing beside it, at least.
 _RISING_S: Final = 2.0
+# An onset this soon after the start needs no place of its own.
+_STILL_S: Final = 0.3
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def plan_situation(situation: Situation, scene: Scene | None, seed: int) -> Plan
     plans: dict[int, PersonPlan] = {}
     for person in order:
         if situation.people[person].enter is None:
-            plans[person] = _inside(room, seating, person, rng)
+            plans[person] = _inside(room, seating, plans, person, rng)
     for person in people:
         if situation.people[person].enter is not None:
             plans[person] = _entering(room, plans, person)
@@ -94,14 +97,35 @@ def plan_situation(situation: Situation, scene: Scene | None, seed: int) -> Plan
     return Plan(prepared_room(situation, scene, everybody), everybody)
 
 
-def _inside(room: Room, seating: Seating, person: int, rng: np.random.Generator) -> PersonPlan:
+def _helped(situation: Situation, person: int, plans: dict[int, PersonPlan]) -> Spot | None:
+    """Where the person is whom somebody helps from the start."""
+    for event in situation.events:
+        facts = facts_of(event.ward_event, event.label)
+        if event.person != person and event.person in plans and facts.helper:
+            points = plans[event.person].points
+            # Who is lowered is held from the start; who is helped out of bed is met beside it.
+            leads = not facts.is_fall and points and points[-1].spot.thing is None
+            return points[-1].spot if leads else plans[event.person].start
+    return None
+
+
+def _inside(
+    room: Room, seating: Seating, plans: dict[int, PersonPlan], person: int, rng: np.random.Generator
+) -> PersonPlan:
     situation = room.situation
     state = start_state(situation, person)
     request = situation.people[person]
     event = next((event for event in situation.events if event.person == person), None)
     if request.motion is not None:
         return PersonPlan(None, None)
-    spot = start_spot(room, seating, person, state, event)
+    target = None
+    if event is not None and event.ward_event in BACK_TO_SEAT and state == "standing":
+        near, side = (request.start.near, request.start.side) if request.start is not None else (None, None)
+        target = seat_target(room, event, near, side, rng)
+    if target is None:
+        spot = start_spot(room, seating, person, state, event, beside=_helped(situation, person, plans))
+    else:
+        spot = before_spot(*target)
     plan = PersonPlan(state, spot)
     if spot is None:
         return plan
@@ -114,6 +138,8 @@ def _inside(room: Room, seating: Seating, person: int, rng: np.random.Generator)
         until = situation.seconds if event is None or event.onset_s is None else event.onset_s
         route = walk_route(room, person, spot, until, rng)
         plan.points += [Waypoint(at, there) for at, there in route]
+    elif state is not None:
+        _stay_and_go(room, plan, person, event, target)
     if walks and len(plan.points) > 1:
         first, second = plan.points[0].spot, plan.points[1].spot
         ahead = np.array([second.x - first.x, second.y - first.y])
@@ -130,7 +156,8 @@ def _plan_fall(
     start, situation = plan.start, room.situation
     assert start is not None
     at = situation.events.index(event)
-    rises = plan.state in ("lying", "sitting") and onset >= _RISING_S and event.cause not in ("slide", "roll")
+    cause = event.cause or facts_of(event.ward_event, event.label).cause
+    rises = plan.state in ("lying", "sitting") and onset >= _RISING_S and cause not in ("slide", "roll")
     carrier = next((thing for thing in room.scene.objects if thing.id == start.thing), None)
     if plan.state == "walking":
         route = walk_route(room, person, start, onset, rng, goal_of=at)
@@ -144,12 +171,33 @@ def _plan_fall(
         plan.points.append(Waypoint(onset, begin))
     else:
         begin = start
+        plan.points += _still_until(start, onset)
     end = end_of_fall(room, at, begin, carrier, rng)
     if end is not None:
         fall_s = (event.end_s if event.end_s is not None else onset + 1.8) - onset
         when = min(onset + fall_s, situation.seconds - 0.05)
         plan.points.append(Waypoint(when, end, asked=event.place is not None))
         plan.rest = end if event.place is not None else None
+
+
+def _stay_and_go(
+    room: Room, plan: PersonPlan, person: int, event: EventRequest | None, target: tuple[SceneObject, str] | None
+) -> None:
+    """Who lies, sits or stands stays there until the onset, and then is where the event leads."""
+    start, seconds = plan.start, float(room.situation.seconds)
+    assert start is not None
+    if event is None or event.onset_s is None:
+        if start.thing is not None and (event is None or len(facts_of(event.ward_event, event.label).phases) == 1):
+            plan.points += [Waypoint(seconds / 2, start), Waypoint(seconds - 0.05, start)]
+        return
+    plan.points += _still_until(start, float(event.onset_s))
+    carrier = next((thing for thing in room.scene.objects if thing.id == start.thing), None)
+    side = start_side(room, person, carrier.id) if carrier is not None and carrier.kind == "bed" else "front"
+    plan.points += [Waypoint(at, spot) for at, spot in destinations(event, start, carrier, target, side, seconds)]
+
+
+def _still_until(start: Spot, onset: float | int) -> list[Waypoint]:
+    return [Waypoint(float(onset), start)] if onset > _STILL_S else []
 
 
 def start_side(room: Room, person: int, bed_id: str) -> str:

@@ -10,6 +10,8 @@ from carescene.situations.vocabulary import facts_of
 _STANDING_M = 0.25
 _ON_FLOOR_M = 0.40
 _SMALLEST_M = 0.15
+_ARMS_REACH_M = 0.65
+_APART_M = 0.8
 _SEATS = ("chair", "recliner", "wheelchair", "toilet")
 
 
@@ -20,6 +22,10 @@ class Seating:
         self._room, self._rng = room, rng
         self._taken: dict[str, int] = {}
         self.stands: list[Spot] = []
+
+    def pick(self, count: int) -> int:
+        """A random index."""
+        return int(self._rng.integers(count))
 
     def seat(self, person: int, names: tuple[str, ...], state: str, side: str | None, path: str) -> Spot:
         """A free place to lie or sit on one of these things.
@@ -63,8 +69,18 @@ class Seating:
         return any(place.split(" ")[0] == name for place in self._taken)
 
 
-def start_spot(room: Room, seating: Seating, person: int, state: str | None, event: EventRequest | None) -> Spot | None:
-    """The place of somebody who is in the room from the start; None if nothing says anything about it.
+def start_spot(
+    room: Room,
+    seating: Seating,
+    person: int,
+    state: str | None,
+    event: EventRequest | None,
+    beside: Spot | None = None,
+) -> Spot:
+    """The place of somebody who is in the room from the start.
+
+    Args:
+        beside: where the person is whom this one helps, to stand within arm's reach.
 
     Raises:
         UserError: names the line: no such thing, a taken seat, or no free floor.
@@ -88,7 +104,8 @@ def start_spot(room: Room, seating: Seating, person: int, state: str | None, eve
     things = room.things(near, path) if near is not None else [None]
     for size in (radius, _SMALLEST_M):
         spots = np.concatenate([room.floor(size, thing, side) for thing in things])
-        apart = [np.hypot(spots[:, 0] - other.x, spots[:, 1] - other.y) > 0.8 for other in seating.stands]
+        gap = _APART_M if beside is None else _ARMS_REACH_M - 0.1
+        apart = [np.hypot(spots[:, 0] - other.x, spots[:, 1] - other.y) > gap for other in seating.stands]
         spots = spots[np.logical_and.reduce(apart)] if apart else spots
         if len(spots):
             break
@@ -100,8 +117,15 @@ def start_spot(room: Room, seating: Seating, person: int, state: str | None, eve
             "a room too full to stand or walk there",
             "choose another seed, another room, or take something out",
         )
-    x, y = (float(value) for value in spots[seating._rng.integers(len(spots))])
-    middle = spots.mean(axis=0) if near is None else np.array(room.scene.polygon).mean(axis=0)
+    if beside is not None and radius != _ON_FLOOR_M:
+        away = np.hypot(*(spots - [beside.x, beside.y]).T)
+        # Near enough to hold, far enough not to be in each other.
+        spots = spots[[int(np.abs(away - _ARMS_REACH_M).argmin())]]
+    x, y = (float(value) for value in spots[seating.pick(len(spots))])
+    if beside is not None:
+        near, middle = None, np.array([beside.x, beside.y])
+    else:
+        middle = spots.mean(axis=0) if near is None else np.array(room.scene.polygon).mean(axis=0)
     spot = Spot(x, y, None, facing_of(middle - [x, y]) if np.linalg.norm(middle - [x, y]) > 0.1 else 0.0)
     seating.stands.append(spot)
     return spot

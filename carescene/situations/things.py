@@ -32,6 +32,7 @@ class Spot:
         facing: angle between world +y and the direction faced, radians, positive to the left; of somebody who lies,
             the direction from head to feet.
         thing: id of what carries the person, if anything does.
+        pose: lying or sitting on that thing.
     """
 
     x: float | int
@@ -39,6 +40,7 @@ class Spot:
     z: float | int | None = None
     facing: float | int | None = None
     thing: str | None = None
+    pose: str | None = None
 
 
 class Room:
@@ -122,10 +124,10 @@ def lying_spot(bed: SceneObject) -> Spot:
     """Where the pelvis of somebody is who lies on a bed or recliner with the head on the pillow."""
     if bed.kind != "bed":
         seat = seat_spot(bed)
-        return Spot(seat.x, seat.y, seat.z, seat.facing, bed.id)
+        return Spot(seat.x, seat.y, seat.z, seat.facing, bed.id, "sitting")
     surface = bed_surface(bed)
     x, y = footprint(bed).world(0.0, float(surface.hinge[1]) + 0.04)
-    return Spot(x, y, surface.height + _LYING_M, bed.yaw, bed.id)
+    return Spot(x, y, surface.height + _LYING_M, bed.yaw, bed.id, "lying")
 
 
 def edge_spot(bed: SceneObject, side: str) -> Spot:
@@ -134,7 +136,7 @@ def edge_spot(bed: SceneObject, side: str) -> Spot:
     sign = 1.0 if side == "right" else -1.0
     x, y = footprint(bed).world(float(seat.front[0]) - sign * _FROM_EDGE_M, float(seat.front[1]))
     # The bed's own +x is a quarter turn to the right of its +y.
-    return Spot(x, y, seat.height + _SITTING_M, wrapped(bed.yaw - sign * math.pi / 2), bed.id)
+    return Spot(x, y, seat.height + _SITTING_M, wrapped(bed.yaw - sign * math.pi / 2), bed.id, "sitting")
 
 
 def seat_spot(thing: SceneObject) -> Spot:
@@ -142,7 +144,7 @@ def seat_spot(thing: SceneObject) -> Spot:
     seat = seat_surface(thing)
     ahead = float(seat.front[1]) - seat.depth + min(_TO_BACKREST_M, seat.depth - 0.1)
     x, y, _ = object_to_world(thing, (0.0, ahead, 0.0))
-    return Spot(x, y, seat.height + _SITTING_M, thing.yaw, thing.id)
+    return Spot(x, y, seat.height + _SITTING_M, thing.yaw, thing.id, "sitting")
 
 
 def beside_spot(bed: SceneObject, side: str, off_m: float | int = 0.35) -> Spot:

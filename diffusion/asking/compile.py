@@ -271,11 +271,13 @@ def constrain(asked: Asked, played: set[int]) -> None:
             asked.constraints.append(RootPoint(person, at, x, y))
             if point.spot.z is not None:
                 asked.constraints.append(PelvisHeight(person, at, point.spot.z))
-        if plan.start is not None:
+            if point.spot.pose is not None:
+                _face(asked, person, at, point.spot, point.spot.pose)
+        if plan.start is not None and plan.start.pose is None:
             _face(asked, person, plan.since_s, plan.start, plan.state)
         onset = _onset(asked.situation, person)
         begin = next((p for p in plan.points if onset is not None and abs(p.at_s - onset) < 1e-6 and p.at_s > 0), None)
-        if begin is not None and plan.state != "walking":
+        if begin is not None and begin.spot.pose is None and plan.state != "walking":
             _face(asked, person, begin.at_s, begin.spot, "standing")
     _own_constraints(asked)
 

@@ -16,6 +16,7 @@ from carescene.situations.vocabulary import facts_of
 ONSET_TOLERANCE_S: Final = 0.3
 # Runs of a label shorter than this are flicker of the event channel.
 _SHORTEST_S: Final = 0.2
+_LEAVES_BED: Final = ("bed_exit", "bed_exit_assisted", "rail_climb")
 _QUIET: Final = frozenset({"walk", "sitting", "lying", "standing", "other", "kneeling", "squatting", "fallen"})
 
 
@@ -50,8 +51,8 @@ def judge(clip: Clip, requested: dict[str, Any]) -> Verdict:
     """Check every event of a clip against what was asked for (see `requested_of`).
 
     Events are seen by geometry (`carescene.evaluation.situation_checks`), labels without a ward event in the event
-    channel. Onsets of falls and bed exits come from geometry, others from the event channel; direction, side and place
-    from the fall that geometry finds.
+    channel. Onsets are judged for falls and bed exits, whose beginnings geometry finds; direction, side and place come
+    from the fall that it finds.
     """
     tracks = {track.person: track for track in tracks_of(clip)}
     return Verdict([_one(clip, event, tracks.get(event["person"])) for event in requested["events"]])
@@ -62,6 +63,7 @@ def _one(clip: Clip, asked: dict[str, Any], track: Track | None) -> dict[str, An
     fall = None if track is None else find_fall(track, 0.0 if name == "lowered_by_staff" else 0.55)
     found: dict[str, Any] = {"person": person, "ward_event": name, "label": label}
     spell = _spell(clip, person, label, asked["onset_s"])
+    onset: float | None
     if name in CHECKS:
         try:
             begins, ends = asked["onset_s"], asked["end_s"]
@@ -76,15 +78,17 @@ def _one(clip: Clip, asked: dict[str, Any], track: Track | None) -> dict[str, An
         found |= {"event": fall is not None, "why": "a fall is seen" if fall else "no fall is seen"}
     else:
         found |= {"event": spell is not None, "why": "by the event channel"}
-    onset = None if spell is None else spell[0]
     if facts_of(name, label).is_fall:
         # The event channel says what it was told to say; only a fall that is seen has an onset.
         onset = None if fall is None else fall.onset_s
-    elif name in ("bed_exit", "bed_exit_assisted", "rail_climb") and track is not None:
+    elif name in _LEAVES_BED and track is not None:
         left = find_bed_exit(track)
-        onset = onset if left is None else left[0]
+        onset = None if left is None else left[0]
+    else:
+        # The event channel echoes the labels that were given, so it cannot judge the onset of other events.
+        onset = None
     found["onset_s"] = None if onset is None else round(onset, 3)
-    if asked["onset_s"] is not None and _has_onset(name, label):
+    if asked["onset_s"] is not None and (facts_of(name, label).is_fall or name in _LEAVES_BED):
         found["onset"] = onset is not None and abs(onset - asked["onset_s"]) <= ONSET_TOLERANCE_S
     if asked["direction"] is not None:
         found["direction_found"] = None if fall is None else fall.direction
@@ -97,12 +101,6 @@ def _one(clip: Clip, asked: dict[str, Any], track: Track | None) -> dict[str, An
         found["place_m"] = None if away is None else round(away, 3)
         found["place"] = away is not None and away <= max(float(asked["within_m"]), 0.5)
     return found
-
-
-def _has_onset(name: str | None, label: str) -> bool:
-    """States that last all the time have no beginning that could be met or missed."""
-    facts = facts_of(name, label)
-    return len(facts.phases) > 1 or facts.phases[0][0] not in _QUIET
 
 
 def _spell(clip: Clip, person: int, label: str, near_s: float | int | None) -> tuple[float, float] | None:
