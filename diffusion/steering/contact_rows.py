@@ -27,6 +27,8 @@ _CARRIER: Final = [*range(MODEL_JOINTS), JOINT["left_wrist"], JOINT["right_wrist
 _TOLERANCE: Final = 0.004
 # More equations than this make the solution slower than a second; the deepest are met first.
 _MOST: Final = 500
+# How much of a contact between two people each of them is asked to take away.
+_SHARE: Final = 0.8
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def people_rows(
     *,
     allowed_m: float | int,
 ) -> list[BodyRows]:
-    """Points of people inside capsules around the bones of others, each to be moved half of the way out.
+    """Points of people inside capsules around the bones of others, each to be moved most of the way out.
 
     Args:
         radii: of the capsules of each person, see `carescene.evaluation.people_contact`.
@@ -131,8 +133,9 @@ def people_rows(
             distance, normal = _capsules(points, joints[other, frames].to(points), radii[other].to(points))
             own, frame, point = _deepest(-distance[None], skin.group, allowed_m)
             if len(own):
-                # The other half is asked of the other person, whose skin is in this one's capsules.
-                wanted = (-distance[frame, point] - allowed_m) / 2
+                # The other person, whose skin is in this one's capsules, is asked for the same. Half each would do if
+                # both could move, but one may be given, and what comes apart too far is not pulled back.
+                wanted = _SHARE * (-distance[frame, point] - allowed_m)
                 person = torch.full_like(own, mine)
                 found.append(_rows(skin, joints, person, frames[frame], point, normal[frame, point], wanted))
     return found

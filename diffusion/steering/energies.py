@@ -54,7 +54,7 @@ class _Timed(_Weighted):
     end_s: float | int | None = None
 
     def frames(self, bodies: Bodies) -> Bool[Tensor, "batch frame"]:
-        """Frames that count."""
+        """Frames that count; refuses a person that there is not."""
         if not 0 <= self.person < bodies.there.shape[1]:
             raise UserError(
                 f"Expected {type(self).__name__} for a person of 0..{bodies.there.shape[1] - 1}, but got {self.person}."
@@ -168,6 +168,7 @@ class LookAt(_Timed):
             raise UserError(
                 "Expected either a place or another person to look at. Give LookAt one of `at` and `other`."
             )
+        counts = self.frames(bodies)
         own = bodies.rotations[:, self.person]
         chain, joint = [], JOINT["head"]
         while joint >= 0:
@@ -181,7 +182,7 @@ class LookAt(_Timed):
         line = target - head[:, self.person]
         # The face of the rest pose looks along its own +z.
         cosine = (world[..., :, 2] * line).sum(-1) / (line.square().sum(-1) + 1e-10).sqrt()
-        return ((1 - cosine) * self.frames(bodies)).sum(-1)
+        return ((1 - cosine) * counts).sum(-1)
 
 
 @dataclass(frozen=True)
@@ -198,11 +199,12 @@ class Reach(_Timed):
         """Sum over frames of the squared distance beyond `within_m` (m^2)."""
         if (self.at is None) == (self.other is None):
             raise UserError("Expected either a place or another person to reach. Give Reach one of `at` and `other`.")
+        counts = self.frames(bodies)
         own = bodies.joints[:, self.person, :, _joint(self.joint)]
         other = bodies.joints[:, self.other, :, _joint(self.other_joint)] if self.other is not None else None
         gap = own - (own.new_tensor(self.at) if other is None else other)
         distance = (gap.square().sum(-1) + 1e-10).sqrt()
-        return ((distance - self.within_m).clamp(min=0).square() * self.frames(bodies)).sum(-1)
+        return ((distance - self.within_m).clamp(min=0).square() * counts).sum(-1)
 
 
 @dataclass(frozen=True)
@@ -215,9 +217,10 @@ class HeightRange(_Timed):
 
     def __call__(self, bodies: Bodies) -> Float[Tensor, "batch"]:
         """Sum over frames of squared heights outside the range (m^2)."""
+        counts = self.frames(bodies)
         z = bodies.joints[:, self.person, :, _joint(self.joint), 2]
         off = (self.lowest_m - z).clamp(min=0) + (z - self.highest_m).clamp(min=0)
-        return (off.square() * self.frames(bodies)).sum(-1)
+        return (off.square() * counts).sum(-1)
 
 
 @dataclass(frozen=True)
@@ -233,11 +236,12 @@ class KeepDistance(_Timed):
         """Sum over frames of squared distances outside the range (m^2)."""
         if (self.at is None) == (self.other is None):
             raise UserError("Expected either a place or another person. Give KeepDistance one of `at` and `other`.")
+        counts = self.frames(bodies)
         own = bodies.joints[:, self.person, :, 0, :2]
         target = bodies.joints[:, self.other, :, 0, :2] if self.other is not None else own.new_tensor(self.at)
         distance = ((own - target).square().sum(-1) + 1e-10).sqrt()
         off = (self.nearest_m - distance).clamp(min=0) + (distance - self.furthest_m).clamp(min=0)
-        return (off.square() * self.frames(bodies)).sum(-1)
+        return (off.square() * counts).sum(-1)
 
 
 # Lowest and highest axis-angle coordinates of left joints (radians): those that 99.8 % of recorded frames keep, of 500

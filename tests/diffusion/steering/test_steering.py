@@ -4,6 +4,7 @@ import torch
 from carescene.errors import UserError
 from diffusion.denoiser import DenoiserConfig
 from diffusion.model import ModelConfig, MotionModel
+from diffusion.representation import MOTION_FEATURES, encode_motion
 from diffusion.sampler import SamplerConfig
 from diffusion.steering import (
     Bodies,
@@ -22,7 +23,23 @@ from diffusion.steering import (
 from diffusion.steering.guidance import guidance_step
 from diffusion.steering.projection import Problem
 from diffusion.world import OBJECT_FEATURES, World
-from tests.diffusion.steering.test_projection import FRAMES, _motion
+
+FRAMES = 48
+
+
+def _motion(batch: int = 1, persons: int = 1, seed: int = 0) -> torch.Tensor:
+    """People that sway and turn slowly: every feature fits every other."""
+    make = torch.Generator().manual_seed(seed)
+    time = torch.linspace(0, 1, FRAMES).double()[:, None, None]
+    size = (batch * persons, 1, 24, 3)
+    base, swing = (0.3 * torch.randn(size, generator=make).double() for _ in range(2))
+    poses = base + swing * torch.sin(4 * time)
+    poses[:, :, 22:] = 0
+    trans = torch.randn(batch * persons, 1, 3, generator=make).double() * torch.tensor([1.0, 1.0, 0.0]) * time[:, :, 0]
+    trans[..., 2] = 0.9
+    label = torch.full(poses.shape[:2], -1)
+    features = encode_motion(poses, trans, label)[..., :MOTION_FEATURES]
+    return features.unflatten(0, (batch, persons))
 
 
 def _world(batch: int = 1, persons: int = 1) -> World:
@@ -44,14 +61,14 @@ def _energy_of(world: World, energy: HeightRange | KeepApart | KeepDistance) -> 
 
 
 def test_constraints_hold_and_the_energy_falls() -> None:
-    wish = HeightRange(joint="head", highest_m=1.0)
+    wish = HeightRange(joint="pelvis", highest_m=0.7)
     steering = Steering([_compile(RootPoint(0, 1.0, 1.0, 1.0), EventSpan(0, "fall", 1.0))], [wish])
     world = _world()
     found = steering(world, 1.0)
     assert float(steering.residual(found).abs().max()) < 1e-6
     assert found.event[0, 0, 20, 1] == 1
     assert float(_energy_of(found, wish)) < 0.5 * float(_energy_of(world, wish))
-    assert torch.equal(found.shape, world.shape)
+    assert torch.equal(found.shape, world.shape) and found.objects.shape == world.objects.shape
 
 
 def test_energies_wait_until_the_estimate_has_bodies() -> None:
@@ -119,7 +136,10 @@ def test_bad_use_is_refused() -> None:
 
 
 def test_sampling_ends_on_the_constraints_and_is_seeded() -> None:
-    model = MotionModel(ModelConfig(denoiser=DenoiserConfig(width=32, layers=2, heads=2))).eval()
+    model = MotionModel(ModelConfig(denoiser=DenoiserConfig(dim=32, depth=2, heads=2, hidden=64))).eval()
+    with torch.no_grad():
+        for weights in model.parameters():  # a fresh network answers 0 to everything
+            weights += 0.02 * torch.randn(weights.shape)
     text, mask = torch.zeros(1, 1, model.config.denoiser.text_dim), torch.zeros(1, 1, dtype=torch.bool)
     clips = [_compile(RootPoint(0, 1.0, 0.4, 0.2), EventSpan(0, "fall", 1.2))]
 
