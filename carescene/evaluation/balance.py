@@ -37,10 +37,10 @@ _HEEL: Final = 0.05
 def center_of_mass(joints: Float[np.ndarray, "*batch 24 3"]) -> Float[np.ndarray, "*batch 3"]:
     """Centre of mass in metres from joints and mean segment masses (de Leva 1996)."""
     total = sum(mass for _, _, mass, _ in SEGMENTS)
-    return sum(
-        mass / total * (joints[..., JOINT[start], :] * (1 - part) + joints[..., JOINT[end], :] * part)
-        for start, end, mass, part in SEGMENTS
-    )
+    center = np.zeros_like(joints[..., 0, :])
+    for start, end, mass, part in SEGMENTS:
+        center = center + mass / total * (joints[..., JOINT[start], :] * (1 - part) + joints[..., JOINT[end], :] * part)
+    return center
 
 
 def balance_margin(joints: Float[np.ndarray, "frame 24 3"], fps: float | int, leg: float) -> Float[np.ndarray, "frame"]:

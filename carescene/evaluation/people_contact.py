@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from scipy.sparse import csr_matrix
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from carescene.clips.clip import Clip
@@ -149,7 +149,7 @@ def distance_to_mesh(
     rows = np.repeat(np.arange(len(faces)), 3)
     around = csr_matrix((np.ones(faces.size), (faces.reshape(-1), rows)), shape=(len(vertices), len(faces)))
     normals = around @ across
-    _, nearest = cKDTree(vertices).query(points)
+    _, nearest = KDTree(vertices).query(points)
     normal = normals[nearest] / np.maximum(np.linalg.norm(normals[nearest], axis=-1, keepdims=True), 1e-12)
     return ((points - vertices[nearest]) * normal).sum(-1)
 
