@@ -14,6 +14,7 @@ and seconds per clip at batch 1. The table stands in docs/benchmarks.md.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,9 +81,9 @@ def main() -> None:
     free = run.finished(run.sample(None), [run.constraints([]) for _ in truths])
     base = float(foot_skating(free, 20.0))
     real = torch.stack([truth.joints for truth in truths])
-    print("asked      n  way        off max mm   95 % mm  skate m/s  ratio  sliding  jerk m/s3")
-    print(_line("nothing", 0, "recorded", torch.zeros(1), real, base))
-    print(_line("nothing", 0, "free", torch.zeros(1), free, base))
+    show("asked      n  way        off max mm   95 % mm  skate m/s  ratio  sliding  jerk m/s3")
+    show(_line("nothing", 0, "recorded", torch.zeros(1), real, base))
+    show(_line("nothing", 0, "free", torch.zeros(1), free, base))
     for kind in _KINDS:
         for count in _COUNTS:
             asked = [ask(truth, kind, count, args.seed + index) for index, truth in enumerate(truths)]
@@ -90,11 +91,17 @@ def main() -> None:
             for way in _WAYS:
                 joints = run.joints(way, compiled)
                 off = torch.cat([misses(clip, motion) for clip, motion in zip(compiled, joints, strict=True)])
-                print(_line(kind, count, way, off, joints, base), flush=True)
-    print()
-    print("seconds per clip of 5 s at batch 1")
+                show(_line(kind, count, way, off, joints, base))
+    show("")
+    show("seconds per clip of 5 s at batch 1")
     for name, seconds in run.seconds().items():
-        print(f"{name:34s} {seconds:.2f}")
+        show(f"{name:34s} {seconds:.2f}")
+
+
+def show(line: str) -> None:
+    """Write a line at once: a table takes minutes."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def held_out(folder: Path, count: int, seed: int) -> list[Truth]:
