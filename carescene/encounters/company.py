@@ -68,8 +68,9 @@ def company_captions(
     for number in range(3):
         first = firsts[number % len(firsts)]
         rest = "; ".join(options[number % len(options)] for options in clauses)
-        joint = "; " if number % 2 == 0 else ", and then "
-        told.append(sentence(f"{first}{joint if len(clauses) == 1 else '; '}{rest}"))
+        # Whoever sits or helps there from the start does not come "then".
+        comes = len(clauses) == 1 and any(word in rest for word in (" walks in ", " walks up ", " hurries "))
+        told.append(sentence(f"{first}{', and then ' if comes and number % 2 else '; '}{rest}"))
     if number_of_falls(placed.clip) == 0:
         said = "; ".join(options[-1] for options in clauses)
         told.append(sentence(said, f"while {clause(firsts[-1])}"))
