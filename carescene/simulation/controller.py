@@ -1,5 +1,8 @@
 """Muscles: position servos on all joints that follow a reference, with gains that events change over time."""
 
+# The compiled parts of MuJoCo come without types.
+# pyright: reportAttributeAccessIssue=false
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias

@@ -1,5 +1,8 @@
 """Simulation of one person: a reference is followed by muscles until events let it go."""
 
+# The compiled parts of MuJoCo come without types.
+# pyright: reportAttributeAccessIssue=false
+
 import copy
 from collections.abc import Sequence
 from typing import Final

@@ -1,5 +1,8 @@
 """The simulated person: a MuJoCo model made from the body's own shape, with published masses and ranges of motion."""
 
+# The compiled parts of MuJoCo come without types.
+# pyright: reportAttributeAccessIssue=false
+
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -221,18 +224,18 @@ def _add_joints(element: ET.Element, joint: int) -> None:
     if spec.axes is None:
         element.set("quat", numbers(quaternion(_shoulder_middle(name))))
         limit = f"0 {np.deg2rad(spec.limits_deg[0][1]):.6g}"
-        ET.SubElement(element, "joint", name=name, type="ball", limited="true", range=limit, **common)
+        ET.SubElement(element, "joint", common, name=name, type="ball", limited="true", range=limit)
         return
     for axis, (low, high) in zip(spec.axes, spec.limits_deg, strict=True):
         ET.SubElement(
             element,
             "joint",
+            common,
             name=f"{name}_{axis}",
             type="hinge",
             axis=numbers(np.eye(3)["xyz".index(axis)]),
             limited="true",
             range=f"{np.deg2rad(low):.6g} {np.deg2rad(high):.6g}",
-            **common,
         )
 
 

@@ -1,5 +1,8 @@
 """Reactions to one's own fall, put together over time: who reacts when, how fast, and with which strength."""
 
+# The compiled parts of MuJoCo come without types.
+# pyright: reportAttributeAccessIssue=false
+
 from dataclasses import replace
 from typing import Final
 
@@ -112,17 +115,21 @@ class Protection:
 
     def _steady(self, state: FallState) -> FallState:
         """The same state with a direction that does not flicker."""
-        if self._direction is None:
-            self._direction = state.direction
+        before, now = self._direction, state.direction
+        if before is None:
+            steady = now
         elif state.tilt < _TILT_LANDED:
-            mixed = self._direction + (state.direction - self._direction) * (_LOOK_S / _DIRECTION_S)
-            self._direction = mixed / max(float(np.linalg.norm(mixed)), 1e-9)
+            mixed = before + (now - before) * (_LOOK_S / _DIRECTION_S)
+            steady = mixed / max(float(np.linalg.norm(mixed)), 1e-9)
+        else:
+            steady = before
+        self._direction = steady
         # Cosines follow the averaged direction: turn the old ones by the angle between the two.
-        cos = float(self._direction @ state.direction)
-        sin = float(state.direction[0] * self._direction[1] - state.direction[1] * self._direction[0])
+        cos = float(steady @ now)
+        sin = float(now[0] * steady[1] - now[1] * steady[0])
         return replace(
             state,
-            direction=self._direction,
+            direction=steady,
             forward=cos * state.forward - sin * state.left,
             left=sin * state.forward + cos * state.left,
         )

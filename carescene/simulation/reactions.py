@@ -5,6 +5,9 @@ backward falls, knees give way on the way down (Hsiao and Robinovitch 1998; Robi
 returns servo angles (radians, three per joint in the order of its servos) by SMPL joint.
 """
 
+# The compiled parts of MuJoCo come without types.
+# pyright: reportAttributeAccessIssue=false
+
 import math
 from dataclasses import dataclass
 from typing import Final

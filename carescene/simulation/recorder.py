@@ -1,5 +1,8 @@
 """Writes down a simulation frame by frame: coordinates, contacts, velocities, energy, effort."""
 
+# The compiled parts of MuJoCo come without types.
+# pyright: reportAttributeAccessIssue=false
+
 import math
 
 import mujoco

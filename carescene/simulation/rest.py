@@ -1,5 +1,8 @@
 """Coming to rest: once the body is down the muscles let go, and limbs find their place."""
 
+# The compiled parts of MuJoCo come without types.
+# pyright: reportAttributeAccessIssue=false
+
 from typing import Final
 
 import mujoco
