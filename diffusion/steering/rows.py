@@ -17,7 +17,7 @@ from torch import Tensor
 
 from carescene.clips.taxonomy import OMNIFALL16
 from carescene.errors import UserError
-from carescene.humans.skeleton import JOINT, MODEL_JOINTS
+from carescene.humans.skeleton import JOINT
 from diffusion.representation import EVENT_CLASSES, MOTION_FEATURES, encode_motion, features_to_joints, leg_ratio
 from diffusion.steering.constraints import (
     Constraint,
@@ -335,6 +335,3 @@ def _events(asked: Sequence[EventSpan], table: _Table) -> tuple[Int[Tensor, "num
                 put(each.person, frame, kind, 0.0, str(each))
     at = torch.tensor(list(numbers), dtype=torch.long).reshape(-1, 3)
     return at, torch.tensor([value for value, _ in numbers.values()], dtype=torch.float64)
-
-
-assert len(JOINT) >= MODEL_JOINTS
