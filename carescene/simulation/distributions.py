@@ -71,7 +71,7 @@ def _values(facts: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
     return np.array([value(fact) for fact in facts])
 
 
-def _spread(values: np.ndarray, weights: np.ndarray) -> dict[str, float]:
+def _spread(values: np.ndarray, weights: np.ndarray) -> dict[str, float | int]:
     known = np.isfinite(values)
     if not known.any():
         return {"count": 0}
