@@ -1,6 +1,9 @@
 """Make situations for every ward event, direction, side, place and constraint, and judge them: the whole protocol.
 
-    .venv/bin/python tools/evaluate_world.py --out runs/world [--clips 5] [--tries 2] [--checkpoint FILE]
+    .venv/bin/python tools/evaluate_world.py --out runs/world [--clips 5] [--tries 2] [--checkpoint FILE] [--part 1/2]
+
+With --part K/N only every N-th situation is made and nothing is judged, so that N of these can run side by side before
+the whole command judges.
 
 Situation files are written to OUT/situations, clips to OUT/clips (those without constraints to OUT/free), and the
 report to OUT/report. What is there already is kept, so that the command goes on after a kill.
@@ -8,7 +11,6 @@ report to OUT/report. What is there already is kept, so that the command goes on
 
 import argparse
 import math
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,8 @@ import yaml
 from carescene.errors import UserError
 from carescene.files import write_atomically
 from carescene.situations import EVENT_FACTS, EventFacts
+from lightning_app.main import EXIT_USER_ERROR
+from lightning_app.main import main as main_command
 
 FOLDERS = ("mocap", "simulated", "controlled", "scenes")
 # Nothing to be seen (object_drop), or a movement of a thing that clips do not carry (wheelchair_move).
@@ -53,8 +57,12 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--held_out", type=int, default=20, help="held-out clips of each event that are judged")
     parser.add_argument("--seed", type=int, default=100)
+    parser.add_argument("--part", type=str, default=None, help="K/N: the K-th of N equal parts, 1 to N, made only")
     arguments = parser.parse_args()
     cases = list(situations(arguments.clips, arguments.rooms, arguments.seed))
+    if arguments.part is not None:
+        number, parts = (int(text) for text in arguments.part.split("/"))
+        cases = cases[number - 1 :: parts]
     total = sum(asked["count"] for _, _, asked in cases)
     sys.stderr.write(f"{len(cases)} situations, {total} clips\n")
     model = [] if arguments.checkpoint is None else [f"--checkpoint={arguments.checkpoint}"]
@@ -66,6 +74,8 @@ def main() -> None:
             "generate", str(file), f"--out={arguments.out / group / name}", f"--tries={arguments.tries}",
             f"--batch={arguments.batch}", "--render=false", *model,
         )  # fmt: skip
+    if arguments.part is not None:
+        return
     judge = [] if arguments.recogniser is None else [f"--recogniser={arguments.recogniser}"]
     lightning(
         "evaluate", "situations", f"--dir={arguments.out / 'clips'}", f"--unconstrained={arguments.out / 'free'}",
@@ -75,12 +85,10 @@ def main() -> None:
 
 
 def lightning(*arguments: str, required: bool = False) -> None:
-    """Run the command line; a situation that cannot be made is said on stderr and costs only itself."""
-    result = subprocess.run([sys.executable, "-m", "lightning_app", *arguments], check=False)
-    if result.returncode != 0 and (required or result.returncode != 2):
-        raise UserError(
-            f"Expected 'lightning {arguments[0]}' to work, but it ended with {result.returncode}. See above."
-        )
+    """Run the command line here; a situation that cannot be made is said on stderr and costs only itself."""
+    code = main_command(list(arguments))
+    if code != 0 and (required or code != EXIT_USER_ERROR):
+        raise UserError(f"Expected 'lightning {arguments[0]}' to work, but it ended with {code}. See above.")
 
 
 def situations(clips: int, rooms: int, seed: int) -> Iterator[tuple[str, str, dict[str, Any]]]:
