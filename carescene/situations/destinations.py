@@ -17,6 +17,8 @@ _AHEAD_M: Final = 0.38
 _BEFORE_BED_M: Final = 0.20
 _CLEAR_M: Final = 0.12
 _SETTLE_S: Final = 0.8
+# Into the time on the edge of a bed, on the way in or out.
+_SITS_S: Final = 0.4
 
 
 def seat_target(
@@ -77,7 +79,12 @@ def destinations(
         seat = edge_spot(thing, edge) if thing.kind == "bed" else seat_spot(thing)
         if last == "standing":
             return [(float(event.onset_s) + facts.phases[0][1] + _SETTLE_S, seat), (over, start)]
-        return [(over, lying_spot(thing) if last == "lying" else seat)]
-    if carrier is not None and last == "standing":
-        return [(over, before_spot(carrier, side) if carrier.kind != "bed" else beside_spot(carrier, side))]
-    return []
+        if last == "lying":
+            return [(float(event.onset_s) + facts.phases[0][1] + _SITS_S, seat), (over, lying_spot(thing))]
+        return [(over, seat)]
+    if carrier is None or last != "standing":
+        return []
+    if carrier.kind != "bed":
+        return [(over, before_spot(carrier, side))]
+    edge = [(float(event.onset_s) + facts.phases[0][1] + _SITS_S, edge_spot(carrier, side))]
+    return [*(edge if start.pose == "lying" else []), (over, beside_spot(carrier, side))]

@@ -1,5 +1,6 @@
 """Where a fall ends: on free floor, in the direction asked for."""
 
+import dataclasses
 import math
 from typing import Final
 
@@ -8,21 +9,22 @@ from jaxtyping import Float
 
 from carescene.scenes.scene import SceneObject
 from carescene.scenes.walkable import ground_clearance
-from carescene.situations.things import Room, Spot, direction, facing_of
+from carescene.situations.things import Room, Spot, direction, wrapped
 
-# How far the pelvis travels from the onset to where it lies, metres: feet stay about where they are, so forwards it
-# is nearly the length of the legs, backwards less since knees give way first.
-TRAVEL_M: Final = {"forward": 0.65, "backward": 0.5, "left": 0.55, "right": 0.55, "down": 0.1}
+# How far the pelvis travels from the onset to where it lies, metres: medians of the simulated falls.
+TRAVEL_M: Final = {"forward": 1.05, "backward": 0.5, "left": 1.05, "right": 1.05, "down": 0.35}
 # Turn of each direction against where the person faces, positive to the left.
 TURN: Final = {"forward": 0.0, "left": math.pi / 2, "backward": math.pi, "right": -math.pi / 2, "down": 0.0}
-# Who misses a seat comes down between where he stood and the seat.
-_MISSED_M: Final = 0.15
-# Half of the width of a body on the floor, and the length from pelvis to head.
+# Half of the width of a body on the floor.
 _BODY_M: Final = 0.2
-_HEAD_M: Final = 0.75
+# From the pelvis of who lies to the shoulders.
+_HEAD_M: Final = 0.4
+_SOMEWHERE_M: Final = 0.6
+# Turns to try, radians, the smallest first.
+_TURNS: Final = (0.0, 0.5, -0.5, 1.0, -1.0, 1.5, -1.5, 2.2, -2.2, math.pi)
 
 
-def fall_spot(room: Room, event: int, near: Spot, rng: np.random.Generator) -> Spot:
+def fall_spot(room: Room, near: Spot) -> Spot:
     """A free place to stand near somebody's seat, from where a fall may begin."""
     spots = room.floor(_BODY_M)
     if not len(spots):
@@ -32,13 +34,11 @@ def fall_spot(room: Room, event: int, near: Spot, rng: np.random.Generator) -> S
     return Spot(float(x), float(y), None, near.facing)
 
 
-def end_of_fall(
-    room: Room, event: int, begin: Spot, carrier: SceneObject | None, rng: np.random.Generator
-) -> Spot | None:
+def end_of_fall(room: Room, event: int, begin: Spot, carrier: SceneObject | None) -> Spot | None:
     """Where the pelvis comes to lie after the fall of an event that begins at a spot.
 
     With a place asked for: the free floor there that is nearest to where the fall begins. Without: in the direction
-    asked for (or a free one), as far as people travel.
+    asked for, as far as people travel. None where neither is asked for.
 
     Raises:
         UserError: names the line if there is no free floor at the place asked for.
@@ -62,38 +62,44 @@ def end_of_fall(
             )
         x, y = spots[int(_cost(room, spots, begin, request.direction).argmin())]
         return Spot(float(x), float(y))
-    if request.ward_event == "fall_missed_seat" and request.direction is None:
-        x, y = np.array([begin.x, begin.y]) - _MISSED_M * direction(begin.facing or 0.0)
-        return Spot(float(x), float(y))
     if carrier is not None and begin.thing == carrier.id:
         return _off(room, begin, carrier)
-    names = [request.direction] if request.direction is not None else list(TURN)
-    ends = [_end(begin, name) for name in names]
-    return ends[int(np.argmax([_room_for(room, begin, end) + 0.02 * rng.random() for end in ends]))]
+    return None if request.direction is None else _end(begin, request.direction)
 
 
 def _cost(room: Room, spots: Float[np.ndarray, "spot 2"], begin: Spot, name: str | None) -> Float[np.ndarray, "spot"]:
     """Distance from where the direction asked for would lead, or from where the fall begins."""
-    aim = _end(begin, name) if name is not None and begin.facing is not None else begin
+    known = name is not None and begin.facing is not None
+    aim = _end(begin, name) if known and name is not None else begin
     far = np.hypot(spots[:, 0] - aim.x, spots[:, 1] - aim.y)
+    if not known and begin.thing is None:
+        # Nobody falls without going anywhere.
+        far = np.abs(far - _SOMEWHERE_M)
     clear = ground_clearance(room.scene, spots)
     return far - 0.5 * np.minimum(clear, 0.5)
+
+
+def turned_for(room: Room, begin: Spot, name: str) -> Spot:
+    """Where a fall begins, turned so that there is free floor in the direction of the fall; turned little if possible."""
+    best, most = begin, -math.inf
+    for turn in _TURNS:
+        there = dataclasses.replace(begin, facing=wrapped((begin.facing or 0.0) + turn))
+        end = _end(there, name)
+        ahead = np.array([end.x - begin.x, end.y - begin.y])
+        head = np.array([end.x, end.y]) + _HEAD_M * ahead / max(float(np.linalg.norm(ahead)), 0.3)
+        line = np.array([begin.x, begin.y]) + np.linspace(0.4, 1.0, 5)[:, None] * (head - [begin.x, begin.y])
+        clear = float(ground_clearance(room.scene, line).min())
+        if clear >= _BODY_M:
+            return there
+        if clear > most:
+            best, most = there, clear
+    return best
 
 
 def _end(begin: Spot, name: str) -> Spot:
     facing = begin.facing or 0.0
     x, y = np.array([begin.x, begin.y]) + TRAVEL_M[name] * direction(facing + TURN[name])
     return Spot(float(x), float(y))
-
-
-def _room_for(room: Room, begin: Spot, end: Spot) -> float:
-    """Least clearance of the floor that the body lies on: from where it stood, past the pelvis to the head."""
-    first, last = np.array([begin.x, begin.y]), np.array([end.x, end.y])
-    way = last - first
-    length = float(np.linalg.norm(way))
-    head = last + (_HEAD_M * way / length if length > 0.2 else 0.0)
-    points = first + np.linspace(0.3, 1.0, 6)[:, None] * (head - first)
-    return float(np.minimum(ground_clearance(room.scene, points), 0.4).min())
 
 
 def _off(room: Room, begin: Spot, carrier: SceneObject) -> Spot | None:
@@ -109,8 +115,3 @@ def _off(room: Room, begin: Spot, carrier: SceneObject) -> Spot | None:
     clear = ground_clearance(room.scene, np.array(spots))
     best = int(clear.argmax())
     return Spot(float(spots[best][0]), float(spots[best][1]))
-
-
-def faced(begin: Spot, end: Spot) -> float:
-    """Facing angle from one spot to another."""
-    return facing_of(np.array([end.x - begin.x, end.y - begin.y]))

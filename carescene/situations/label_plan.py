@@ -9,8 +9,6 @@ from carescene.situations.vocabulary import STATE_LABEL, EventFacts, facts_of
 # Known around an onset, so that it is where it was asked for; the rest is the model's.
 _BEFORE_S: Final = 0.4
 _AFTER_S: Final = 0.6
-# A fall of which no end was asked for has ended by now: the longest descents filmed take about 2.5 s.
-_LONGEST_FALL_S: Final = 2.6
 # Somebody who lies or sits and has this long rises before falling.
 _RISING_S: Final = 2.0
 
@@ -83,7 +81,7 @@ def _during(event: EventRequest, until: float | int) -> list[LabelSpan]:
             return [LabelSpan("fall", onset, float(event.end_s)), LabelSpan("fallen", float(event.end_s), until)]
         return [
             LabelSpan("fall", onset, min(onset + _AFTER_S, until)),
-            LabelSpan("fallen", onset + max(_LONGEST_FALL_S, facts.phases[0][1] + 0.6), until),
+            LabelSpan("fallen", onset + float(facts.longest_s), until),
         ]
     ends = onset + sum(seconds for _, seconds in facts.phases)
     if event.end_s is not None:

@@ -9,19 +9,23 @@ import numpy as np
 from carescene.scenes.scene import Scene, SceneObject
 from carescene.situations.consistency import start_state
 from carescene.situations.destinations import BACK_TO_SEAT, before_spot, destinations, seat_target
-from carescene.situations.fall_places import end_of_fall, fall_spot
+from carescene.situations.fall_places import end_of_fall, fall_spot, turned_for
 from carescene.situations.label_plan import LabelSpan, label_spans
 from carescene.situations.preparing import prepared_room
 from carescene.situations.routes import enter_route, walk_route
 from carescene.situations.situation import EventRequest, Situation
 from carescene.situations.start_places import Seating, start_spot
-from carescene.situations.things import Room, Spot, beside_spot, facing_of
+from carescene.situations.things import Room, Spot, beside_spot, edge_spot, facing_of
 from carescene.situations.vocabulary import facts_of
 
 # How long somebody needs from lying in bed to standing beside it, at least.
 _RISING_S: Final = 2.0
-# An onset this soon after the start needs no place of its own.
-_STILL_S: Final = 0.3
+# Who rests is held to the place this often, seconds.
+_STILL_S: Final = 0.5
+# Who gets up from lying to fall sits on the edge of the bed at this share of the time before the onset.
+_AT_EDGE: Final = 0.6
+# What lasts, but not in one place.
+_MOVES: Final = ("in_bed_turning", "in_bed_restless", "wheelchair_move")
 
 
 @dataclass(frozen=True)
@@ -164,18 +168,25 @@ def _plan_fall(
         plan.points += [Waypoint(when, there) for when, there in route]
         begin = plan.points[-1].spot
     elif rises and carrier is not None:
-        side = (
-            event.place.side if event.place is not None and event.place.side else start_side(room, person, carrier.id)
-        )
-        begin = beside_spot(carrier, side) if carrier.kind == "bed" else fall_spot(room, at, start, rng)
+        wanted = event.place.side if event.place is not None else None
+        side = wanted or start_side(room, person, carrier.id)
+        begin = beside_spot(carrier, side) if carrier.kind == "bed" else fall_spot(room, start)
+        if event.direction is not None:
+            begin = turned_for(room, begin, event.direction)
+        if carrier.kind == "bed" and start.pose == "lying":
+            # Over the edge of the bed on that side, not through the bed.
+            plan.points.append(Waypoint(_AT_EDGE * onset, edge_spot(carrier, side)))
         plan.points.append(Waypoint(onset, begin))
     else:
+        if event.direction is not None and start.thing is None:
+            plan.start = start = turned_for(room, start, event.direction)
+            plan.points[0] = Waypoint(0.0, start)
         begin = start
         plan.points += _still_until(start, onset)
-    end = end_of_fall(room, at, begin, carrier, rng)
+    end = end_of_fall(room, at, begin, carrier)
     if end is not None:
-        fall_s = (event.end_s if event.end_s is not None else onset + 1.8) - onset
-        when = min(onset + fall_s, situation.seconds - 0.05)
+        usual = facts_of(event.ward_event, event.label).phases[0][1]
+        when = min(float(event.end_s) if event.end_s is not None else onset + usual, situation.seconds - 0.05)
         plan.points.append(Waypoint(when, end, asked=event.place is not None))
         plan.rest = end if event.place is not None else None
 
@@ -187,8 +198,10 @@ def _stay_and_go(
     start, seconds = plan.start, float(room.situation.seconds)
     assert start is not None
     if event is None or event.onset_s is None:
-        if start.thing is not None and (event is None or len(facts_of(event.ward_event, event.label).phases) == 1):
-            plan.points += [Waypoint(seconds / 2, start), Waypoint(seconds - 0.05, start)]
+        named = None if event is None else event.ward_event
+        lasts = event is None or len(facts_of(event.ward_event, event.label).phases) == 1
+        if start.thing is not None and lasts and named not in _MOVES:
+            plan.points += _still_until(start, seconds - 0.05)
         return
     plan.points += _still_until(start, float(event.onset_s))
     carrier = next((thing for thing in room.scene.objects if thing.id == start.thing), None)
@@ -197,7 +210,9 @@ def _stay_and_go(
 
 
 def _still_until(start: Spot, onset: float | int) -> list[Waypoint]:
-    return [Waypoint(float(onset), start)] if onset > _STILL_S else []
+    """At the same spot until a time; who lies or sits all the time, who stands at its end."""
+    times = list(np.arange(_STILL_S, float(onset) - _STILL_S / 2, _STILL_S)) if start.pose is not None else []
+    return [Waypoint(float(at), start) for at in [*times, float(onset)] if at > 0]
 
 
 def start_side(room: Room, person: int, bed_id: str) -> str:

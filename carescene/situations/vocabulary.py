@@ -49,6 +49,7 @@ class EventFacts:
         cause: what it goes back to, for falls.
         helper: whether somebody else takes part.
         near_fall: whether it is a fall that does not come about.
+        longest_s: of a fall, from the onset until nine of ten people lie still.
     """
 
     starts: tuple[str, ...]
@@ -58,6 +59,7 @@ class EventFacts:
     cause: str | None = None
     helper: bool = False
     near_fall: bool = False
+    longest_s: float | int = 2.6
 
     @property
     def is_fall(self) -> bool:
@@ -65,15 +67,22 @@ class EventFacts:
         return any(label == "fall" for label, _ in self.phases)
 
 
-def _fall(starts: tuple[str, ...], says: str, cause: str, needs: tuple[str, ...] = (), seconds: float | int = 1.6):
-    return EventFacts(starts, (("fall", seconds), ("fallen", 1.0)), says, needs, cause)
+def _fall(
+    starts: tuple[str, ...],
+    says: str,
+    cause: str,
+    needs: tuple[str, ...] = (),
+    seconds: float | int = 1.6,
+    longest: float | int = 2.4,
+) -> EventFacts:
+    return EventFacts(starts, (("fall", float(seconds)), ("fallen", 1.0)), says, needs, cause, longest_s=longest)
 
 
 _RISE: Final = (("stand_up", 2.0), ("sitting", 0.8), ("stand_up", 1.4), ("standing", 0.5))
 
-# Durations are of older people: sit-to-stand 1.4 s, from lying to the bed's edge about 2 s, descents with a phase of
-# lost balance 1.2 to 2.5 s (Robinovitch et al. 2013; Choi et al. 2015). They fill the event channel where only the
-# onset is asked for, and the model is free in between.
+# Durations are of older people: sit-to-stand 1.4 s, from lying to the bed's edge about 2 s. Those of falls, from the
+# onset to rest, are medians and ninth deciles of the simulated falls that the model learns from. They fill the event
+# channel where only the onset is asked for, and the model is free in between.
 EVENT_FACTS: Final[dict[str, EventFacts]] = {
     "in_bed_still": EventFacts(("lying",), (("lying", 1.0),), "lies still in bed", BEDS),
     "in_bed_turning": EventFacts(("lying",), (("lying", 1.0),), "turns over in bed", BEDS),
@@ -155,23 +164,30 @@ EVENT_FACTS: Final[dict[str, EventFacts]] = {
         cause="weight_shift",
         near_fall=True,
     ),
-    "fall_weight_shift": _fall((*_UPRIGHT, "sitting", "lying"), "loses {his} balance and falls", "weight_shift"),
-    "fall_trip": _fall(("walking", "standing", "lying", "sitting"), "trips and falls", "trip"),
-    "fall_slip": _fall(("walking", "standing", "lying", "sitting"), "slips and falls", "slip"),
-    "fall_bump": _fall(("walking", "standing"), "is bumped into and falls", "bump"),
+    "fall_weight_shift": _fall(
+        (*_UPRIGHT, "sitting", "lying"), "loses {his} balance and falls", "weight_shift", (), 2.2, 3.1
+    ),
+    "fall_trip": _fall(("walking", "standing", "lying", "sitting"), "trips and falls", "trip", (), 1.4, 1.9),
+    "fall_slip": _fall(("walking", "standing", "lying", "sitting"), "slips and falls", "slip", (), 1.4, 1.9),
+    "fall_bump": _fall(("walking", "standing"), "is bumped into and falls", "bump", (), 1.6, 2.3),
     "fall_support_loss": _fall(
-        (*_UPRIGHT, "sitting", "lying"), "loses {his} hold on a support and falls", "support_loss"
+        (*_UPRIGHT, "sitting", "lying"), "loses {his} hold on a support and falls", "support_loss", (), 1.9, 2.4
     ),
-    "fall_collapse": _fall((*_UPRIGHT, "sitting", "lying"), "faints and collapses", "collapse", seconds=1.2),
+    "fall_collapse": _fall((*_UPRIGHT, "sitting", "lying"), "faints and collapses", "collapse", (), 1.6, 2.0),
     "fall_missed_seat": _fall(
-        _UPRIGHT, "sits down, misses the seat and falls", "missed_seat", ("chair", "recliner", "wheelchair", "bed")
+        _UPRIGHT,
+        "sits down, misses the seat and falls",
+        "missed_seat",
+        ("chair", "recliner", "wheelchair", "bed"),
+        1.3,
+        2.0,
     ),
-    "fall_out_of_bed": _fall(("lying",), "rolls out of bed and falls to the floor", "roll", BEDS, seconds=1.4),
+    "fall_out_of_bed": _fall(("lying",), "rolls out of bed and falls to the floor", "roll", BEDS, 2.1, 2.7),
     "slide_from_wheelchair": _fall(
-        ("sitting",), "slides out of the wheelchair to the floor", "slide", ("wheelchair",), seconds=2.0
+        ("sitting",), "slides out of the wheelchair to the floor", "slide", ("wheelchair",), 4.3, 5.4
     ),
     "slide_from_bed_edge": _fall(
-        ("sitting", "lying"), "slides off the edge of the bed to the floor", "slide", BEDS, seconds=1.8
+        ("sitting", "lying"), "slides off the edge of the bed to the floor", "slide", BEDS, 3.2, 4.8
     ),
     "lowered_by_staff": EventFacts(
         (*_UPRIGHT, "sitting"),
@@ -179,6 +195,7 @@ EVENT_FACTS: Final[dict[str, EventFacts]] = {
         "is lowered to the floor by a nurse",
         cause="collapse",
         helper=True,
+        longest_s=4.0,
     ),
     "fallen_still": EventFacts(("fallen",), (("fallen", 1.0),), "lies still on the floor"),
     "fallen_moving": EventFacts(("fallen",), (("fallen", 1.0),), "lies on the floor and moves"),

@@ -19,6 +19,7 @@ from carescene.situations.consistency import refuse_at
 from carescene.situations.plan import PersonPlan, Plan, plan_situation
 from carescene.situations.situation import Situation
 from carescene.situations.things import Room, Spot
+from carescene.situations.vocabulary import facts_of
 from carescene.situations.wording import text_for
 from diffusion.asking.frame import Frame, frame_of_motion
 from diffusion.objects import DEFAULT_SLOTS, encode_scene
@@ -30,8 +31,6 @@ from diffusion.world import BETAS, OBJECT_FEATURES, PRESENT, ROLES, Given, World
 
 # From a pelvis that is asked for to where somebody who lies on the floor may be higher: heads rest on arms.
 _HEAD_ON_FLOOR_M: Final = 0.45
-# A fall of which no end was asked for lies still by then, seconds after the onset.
-_FALLEN_AFTER_S: Final = 2.6
 _NECK_FROM_PELVIS_M: Final = 0.47
 
 
@@ -379,9 +378,10 @@ def _wish(asked: Asked) -> None:
     """What is met as well as possible: looks, reaches, and heads on the floor after a fall."""
     situation, seconds = asked.situation, asked.frames / asked.fps
     for event in situation.events:
-        falls = event.label == "fall" or (event.ward_event or "").startswith(("fall_", "slide_", "lowered"))
+        falls = facts_of(event.ward_event, event.label).is_fall
         if falls and event.onset_s is not None:
-            rest = float(event.end_s) if event.end_s is not None else float(event.onset_s) + _FALLEN_AFTER_S
+            longest = float(facts_of(event.ward_event, event.label).longest_s)
+            rest = float(event.end_s) if event.end_s is not None else float(event.onset_s) + longest
             if rest < seconds - 0.2:
                 asked.energies.append(
                     HeightRange(person=event.person, joint="head", start_s=rest, highest_m=_HEAD_ON_FLOOR_M)

@@ -43,8 +43,8 @@ def test_a_fall_beside_a_bed_while_somebody_comes_in(seed):
     thing = next(thing for thing in plan.scene.objects if thing.id == patient.start.thing)
     assert thing.kind == "bed"
     assert thing.params["rails"] == "none"
-    start, onset, rest = patient.points
-    assert (start.at_s, onset.at_s) == (0.0, 3.0)
+    start, edge, onset, rest = patient.points
+    assert (start.at_s, edge.spot.pose, onset.at_s) == (0.0, "sitting", 3.0)
     assert rest.at_s > 3.5
     # Stands beside the bed, and lies to the left of where he faced.
     for point in (onset, rest):

@@ -18,7 +18,7 @@ from diffusion.world import CENTER, KIND, OBJECT_KINDS, ROLES
 
 SITUATIONS = Path(__file__).parents[3] / "configs" / "situations"
 FALL = """
-seconds: 6
+seconds: 7
 persons:
   - {role: patient, age_years: 84, sex: male, start: {near: bed, state: lying}}
   - {role: staff, enter: door, at_s: 1.0}
@@ -51,8 +51,8 @@ def points(asked, person):
 
 
 def test_sizes_and_people(asked):
-    assert (asked.frames, asked.persons) == (120, 2)
-    assert asked.known.motion.shape == (1, 2, 120, 201)
+    assert (asked.frames, asked.persons) == (140, 2)
+    assert asked.known.motion.shape == (1, 2, 140, 201)
     assert [ROLES[role] for role in asked.roles] == ["patient", "staff"]
     assert (asked.infos[0].age_years, asked.infos[0].sex) == (84.0, "male")
     assert asked.given.shape.all()
@@ -85,7 +85,7 @@ def test_the_first_person_starts_at_the_origin_on_the_bed(asked):
 def test_places_are_those_of_the_plan(asked):
     for person, plan in enumerate(asked.plan.persons):
         for point in plan.points:
-            x, y = points(asked, person)[min(point.at_s, 119 / 20)]
+            x, y = points(asked, person)[min(point.at_s, 139 / 20)]
             assert asked.frame.out(x, y) == pytest.approx((point.spot.x, point.spot.y))
 
 
@@ -98,13 +98,14 @@ def test_known_labels_are_given_around_the_onset(asked):
     assert (label[52:60] == OMNIFALL_ID["standing"]).all()
     assert (label[60:72] == OMNIFALL_ID["fall"]).all()
     assert not given[20:27].any()  # how long it takes is the model's
-    assert (label[112:120] == OMNIFALL_ID["fallen"]).all()
+    assert given[31:35].all()  # from 6.1 s on
+    assert (label[124:140] == OMNIFALL_ID["fallen"]).all()
     assert not asked.given.event[0, 1].any()
 
 
 def test_the_head_is_down_after_the_fall(asked):
     (wish,) = [energy for energy in asked.energies if isinstance(energy, HeightRange)]
-    assert (wish.person, wish.start_s) == (0, 5.6)
+    assert (wish.person, wish.start_s) == (0, 6.1)
 
 
 def test_the_same_seed_gives_the_same(body, asked):

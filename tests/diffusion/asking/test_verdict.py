@@ -39,7 +39,7 @@ def test_a_fall_is_found_as_asked():
 
 @pytest.mark.parametrize(
     ("knob", "changes"),
-    [("onset", {"onset_s": 3.0}), ("direction", {"direction": "backward"}), ("place", {"place": [3.0, 0.0]})],
+    [("onset", {"onset_s": 4.0}), ("direction", {"direction": "backward"}), ("place", {"place": [3.0, 0.0]})],
 )
 def test_each_knob_can_be_missed(knob, changes):
     verdict = judge(standing_then_down(), asked(**changes))
