@@ -80,7 +80,7 @@ def _cost(room: Room, spots: Float[np.ndarray, "spot 2"], begin: Spot, name: str
 
 
 def turned_for(room: Room, begin: Spot, name: str) -> Spot:
-    """Where a fall begins, turned so that there is free floor in the direction of the fall; turned little if possible."""
+    """Where a fall begins, turned as little as gives free floor in the direction of the fall."""
     best, most = begin, -math.inf
     for turn in _TURNS:
         there = dataclasses.replace(begin, facing=wrapped((begin.facing or 0.0) + turn))

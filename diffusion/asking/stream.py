@@ -121,7 +121,7 @@ class _Maker:
             clip = to_clip(asked, world.motion[0], world.event[0], "window", self.generator, self.settings)
             score = window_score(self.plan, clip, begin, end, self.fps)
             new = WindowPart(clip.poses, clip.trans, clip.frame_label)
-            part = new if prefix is None else new.after(prefix)
+            part = new if prefix is None else new.after(prefix, self.fps)
             if best is None or score > best[0]:
                 best = (score, part)
             if score >= 1.0:

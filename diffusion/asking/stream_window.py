@@ -22,6 +22,7 @@ from carescene.situations.vocabulary import EVENT_FACTS
 from carescene.situations.wording import text_for
 from diffusion.asking.compile import Asked, constrain, fill_labels, nothing_known
 from diffusion.asking.frame import Frame, frame_of_motion
+from diffusion.asking.joining import joined
 from diffusion.objects import DEFAULT_SLOTS, encode_scene
 from diffusion.representation import EVENT, MOTION_FEATURES, encode_motion
 from diffusion.world import PRESENT, ROLES
@@ -58,9 +59,14 @@ class WindowPart:
         """The last frames."""
         return self.from_frame(max(self.frames - count, 0))
 
-    def after(self, prefix: "WindowPart") -> "WindowPart":
-        """What comes after a prefix that these frames begin with."""
-        return self.from_frame(prefix.frames)
+    def after(self, prefix: "WindowPart", fps: float | int) -> "WindowPart":
+        """What comes after a prefix that these frames begin with; it goes on from the prefix without a step."""
+        new = self.from_frame(prefix.frames)
+        for person in range(len(new.trans)):
+            new.poses[person], new.trans[person] = joined(
+                new.poses[person], new.trans[person], prefix.poses[person], prefix.trans[person], fps
+            )
+        return new
 
     def followed_by(self, other: "WindowPart") -> "WindowPart":
         """These frames, then the others."""

@@ -69,7 +69,7 @@ def test_clips_report_and_attempts(generator, body, tmp_path):
     assert clip.quality["hit"] == 0
     assert report["attempts"] == 4
     assert report["rejection_rate"] == 0.5
-    assert set(report["knobs"]) == {"event", "onset", "direction"}
+    assert set(report["knobs"]) == {"event", "direction"}
     assert report["not_met"] == ["s-5-0000", "s-5-0001"]
     assert sum(steps) == 8
     assert more == [2, 2]
@@ -157,7 +157,8 @@ def test_a_stream_is_continuous_and_complete(generator, body, night, tmp_path):
     trans = np.concatenate([clip.trans[0] for clip in chunks])
     step = np.linalg.norm(np.diff(trans, axis=0), axis=1)
     seams = np.arange(80, 599, 60)
-    assert step[seams - 1].max() <= step.max() * 0.999 or step.max() < 0.05
+    inside = np.delete(step, [*(seams - 1), *seams])
+    assert step[seams - 1].max() < 1.5 * np.percentile(inside, 99)
 
 
 def test_a_stream_that_was_stopped_goes_on(generator, body, night, tmp_path):

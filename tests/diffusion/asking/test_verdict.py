@@ -33,13 +33,15 @@ def test_a_fall_is_found_as_asked():
     verdict = judge(standing_then_down(), asked())
     assert verdict.hit, verdict.found
     assert verdict.score == 1.0
-    assert set(verdict.found[0]) >= {"event", "onset", "direction", "place"}
+    assert set(verdict.found[0]) >= {"event", "onset_s", "direction", "place"}
+    assert abs(verdict.found[0]["onset_s"] - 2.0) < 0.8
+    assert "onset" not in verdict.found[0]  # measured, not judged
     assert "side" not in verdict.found[0]
 
 
 @pytest.mark.parametrize(
     ("knob", "changes"),
-    [("onset", {"onset_s": 4.0}), ("direction", {"direction": "backward"}), ("place", {"place": [3.0, 0.0]})],
+    [("direction", {"direction": "backward"}), ("place", {"place": [3.0, 0.0]})],
 )
 def test_each_knob_can_be_missed(knob, changes):
     verdict = judge(standing_then_down(), asked(**changes))
