@@ -129,7 +129,7 @@ def _fraction(at: float | int, shares: Mapping[str, float | int]) -> float:
 
 @functools.lru_cache(maxsize=8)
 def _points(seed: int, dimensions: int, count: int) -> Float[np.ndarray, "draw dimension"]:
-    sequence = qmc.Sobol(dimensions, scramble=True, seed=np.random.default_rng([seed, 6]))
+    sequence = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng([seed, 6]))
     return sequence.random_base2(max(math.ceil(math.log2(max(count, 1))), 1))
 
 

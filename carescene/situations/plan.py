@@ -79,10 +79,10 @@ def plan_situation(situation: Situation, scene: Scene | None, seed: int) -> Plan
     """
     people = range(len(situation.people))
     if scene is None:
-        plans = [PersonPlan(start_state(situation, person), None) for person in people]
-        for person, plan in enumerate(plans):
+        unplaced = [PersonPlan(start_state(situation, person), None) for person in people]
+        for person, plan in enumerate(unplaced):
             plan.labels = label_spans(situation, person, plan.state)
-        return Plan(None, plans)
+        return Plan(None, unplaced)
     rng = np.random.default_rng([seed, 4])
     room = Room(scene, situation)
     seating = Seating(room, rng)

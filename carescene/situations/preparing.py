@@ -44,4 +44,4 @@ def _bed(bed: SceneObject, state: str | None, events: list[str]) -> SceneObject:
     if "rail_climb" in events and params.get("rails", "half") == "none":
         params["rails"] = "half"
     x, y, _ = bed.center
-    return default_object("bed", bed.id, x=x, y=y, yaw=bed.yaw, size=(bed.size[0], bed.size[1], None), **params)
+    return default_object("bed", bed.id, x=x, y=y, yaw=bed.yaw, size=(bed.size[0], bed.size[1], None), **params)  # pyright: ignore[reportArgumentType]

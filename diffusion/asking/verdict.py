@@ -12,9 +12,9 @@ from carescene.evaluation.situation_checks import CHECKS, check_event
 from carescene.evaluation.tracks import Track, tracks_of
 from carescene.situations.vocabulary import facts_of
 
-# A bed exit that begins this near to its time counts as met. Geometry finds the onsets of falls far more coarsely (0.25 s
-# in the median, 1.6 s for one in twenty), so they are measured and never judged here; `lightning evaluate situations` does
-# that with a trained recogniser.
+# A bed exit that begins this near to its time counts as met. Geometry finds the onsets of falls far more coarsely
+# (0.25 s in the median, 1.6 s for one in twenty), so they are measured and never judged here;
+# `lightning evaluate situations` does that with a trained recogniser.
 ONSET_TOLERANCE_S: Final = 0.3
 # Runs of a label shorter than this are flicker of the event channel.
 _SHORTEST_S: Final = 0.2
