@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from carescene import __version__
@@ -14,6 +14,8 @@ from carescene.clips import Clip, Generator, load_clip
 from carescene.scenes import SceneGeometry, scene_to_dict
 from diffusion.asking.compile import Asked
 from diffusion.asking.requests import requested_of
+from diffusion.asking.stillness import hold_still, resting_frames
+from diffusion.chain import Steer
 from diffusion.generator import MotionGenerator
 from diffusion.representation import decode_motion
 from diffusion.sampler import SamplerConfig
@@ -74,7 +76,7 @@ def sample_asked(
         given=given,
         objects=first.known.objects.shape[1],
         object_mask=torch.stack([asked.object_mask for asked in batch]),
-        steer=_steering(batch, settings, there),
+        steer=_steer(batch, settings, there, float(generator.fps)),
         progress=progress,
     )
 
@@ -104,6 +106,24 @@ def compiled_of(asked: Asked) -> ClipConstraints:
 def _given_frames(asked: Asked) -> Bool[Tensor, "person frame"]:
     patch = asked.there.shape[1] // asked.given.motion.shape[2]
     return asked.given.motion[0].repeat_interleave(patch, dim=-1)
+
+
+def _steer(batch: Sequence[Asked], settings: Settings, there: Tensor, fps: float) -> Steer:
+    """Rest until the onset first, then the constraints, which have the last word."""
+    steering = _steering(batch, settings, there)
+    counts = torch.stack([_resting(asked) for asked in batch])
+
+    def steer(world: World, progress: float) -> World:
+        return steering(world._replace(motion=hold_still(world.motion, counts, fps)), progress)
+
+    return steer
+
+
+def _resting(asked: Asked) -> Int[Tensor, " person"]:
+    patch = asked.there.shape[1] // asked.given.event.shape[2]
+    labels_known = asked.given.event[0].repeat_interleave(patch, dim=-1)
+    frames = slice(0, asked.frames)
+    return resting_frames(asked.known.event[0][:, frames], labels_known[:, frames], _given_frames(asked)[:, frames])
 
 
 def _steering(batch: Sequence[Asked], settings: Settings, there: Tensor) -> Steering:
