@@ -144,7 +144,7 @@ def _furnish(plan: Plan, joints: Float[np.ndarray, "24 3"], lowest: float) -> tu
             y += _seat_shift(piece, params, joints)
         elif piece.holds:
             lift = float(params["mattress_height_m"]) - lowest - _SINK
-        objects.append(default_object(piece.kind, name, x=piece.x, y=y, yaw=piece.yaw, **params))
+        objects.append(default_object(piece.kind, name, x=piece.x, y=y, yaw=piece.yaw, **params))  # pyright: ignore[reportArgumentType]
     return objects, lift
 
 

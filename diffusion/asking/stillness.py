@@ -15,10 +15,10 @@ from carescene.clips.taxonomy import OMNIFALL_ID
 
 # States in which people do not move about. Whoever stands sways and steps.
 _AT_REST: Final = (OMNIFALL_ID["lying"], OMNIFALL_ID["sitting"])
-# What is left of movement at rest: breathing and small shifts, a few millimetres.
-_LEFT: Final = 0.1
+# What is left of movement at rest: small shifts of millimetres. Geometry calls 3 cm/s a movement.
+_LEFT: Final = 0.03
 # Seconds before the onset in which movement may come back, so that nobody starts with a jerk.
-_RETURNS_S: Final = 0.2
+_RETURNS_S: Final = 0.15
 
 
 def resting_frames(

@@ -30,7 +30,7 @@ def draw_missed_seat(rng: np.random.Generator, library: ReferenceLibrary) -> Pla
         params = {"footrests": False} if kind == "wheelchair" else {"arms": bool(rng.random() < 0.6)}
         far += 0.25 if kind == "wheelchair" else 0.0
         x, y = far * np.sin(angle), -far * np.cos(angle)
-        furniture = (Furniture(kind, float(x), float(y), float(rng.normal(0.0, 0.3)), params),)
+        furniture = (Furniture(kind, float(x), float(y), float(rng.normal(0.0, 0.3)), params),)  # pyright: ignore[reportArgumentType]
     return Plan(
         **who.common,
         family="missed_seat",
