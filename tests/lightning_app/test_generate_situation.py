@@ -43,8 +43,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("CARESCENE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
-def generate(situation: Path, checkpoint: Path, out: Path, **options: object) -> int:
-    chosen = {"steps": 1, "tries": 1, "energies": 0, "checkpoint": checkpoint, "out": out} | options
+def generate(situation: Path, model: Path, out: Path, **options: object) -> int:
+    chosen = {"steps": 1, "tries": 1, "energies": 0, "checkpoint": model, "out": out} | options
     return main(["generate", str(situation), *(f"--{name}={value}" for name, value in chosen.items())])
 
 
