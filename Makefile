@@ -21,7 +21,7 @@ $(VENV)/.ready: constraints.txt pyproject.toml tools/setup.sh
 setup: $(VENV)/.ready
 
 demo: setup
-	$(BIN)/lightning generate "$(SITUATION)" --count 4 --render false --out "$(OUT)/motion"
+	$(BIN)/lightning generate "$(SITUATION)" --count 2 --tries 2 --render false --out "$(OUT)/motion"
 	$(BIN)/lightning render "$(OUT)/motion" --scene clip --camera ceiling_corner \
 		--modalities rgb,depth,keypoints,preview --overwrite true --out "$(OUT)/video"
 
