@@ -97,7 +97,7 @@ BAD = {
     "no clip": ({"count": 0}, "--count of at least 1"),
     "negative seed": ({"seed": -1}, "--seed"),
     "no checkpoint": ({"checkpoint": "none.safetensors"}, "none.safetensors"),
-    "stream without a room": ({"stream_minutes": 1}, "a room for a stream"),
+    "stream with events at times": ({"stream_minutes": 1}, "stream.rates"),
     "endless stream": ({"stream_minutes": 1e9}, "--stream_minutes of 0.1 to 1440"),
     "too many steps": ({"steps": 100_000}, "sampling steps"),
 }
