@@ -42,7 +42,7 @@ def place_alone(source: SourceClip, clip: Clip, rng: np.random.Generator, rooms:
     scene = draw_room(rng, suitable_presets(clip), rooms)
     seed = int(rng.integers(2**31))
     placed, furnished = place_clip(clip, scene, seed=seed)
-    fitted, furnished = fit_clip(placed, furnished, seed=seed)
+    fitted, furnished = fit_clip(placed, furnished)
     info = person_of(fitted)
     where = whereabouts(fitted, furnished, 0)
     captions = alone_captions(source, fitted, info, where, rng)

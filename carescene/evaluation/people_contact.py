@@ -23,8 +23,8 @@ from carescene.humans.kinematics import forward_kinematics
 from carescene.humans.rotations import rotvec_to_matrix
 from carescene.humans.skeleton import JOINT
 from carescene.humans.skin_points import SkinPoints, load_skin_points
+from carescene.scenes.depth import largest_known, mean_known, share_over
 
-DEEP_M: Final = 0.03
 # Bones that carry a capsule each; the trunk is wide, hence the lines from its middle to hips and shoulders.
 _BONES: Final[tuple[tuple[str, str], ...]] = (
     ("pelvis", "spine2"),
@@ -68,18 +68,17 @@ class PeopleContact:
     @property
     def mean_m(self) -> float:
         """Mean over pairs and frames, metres; 0 for somebody alone."""
-        return float(np.nanmean(self.depth_m)) if np.isfinite(self.depth_m).any() else 0.0
+        return mean_known(self.depth_m)
 
     @property
     def max_m(self) -> float:
         """Deepest contact of all, metres."""
-        return float(np.nanmax(self.depth_m, initial=0.0))
+        return largest_known(self.depth_m)
 
     @property
     def share_deep(self) -> float:
         """Share of frames with a contact deeper than 3 cm."""
-        known = np.isfinite(self.depth_m)
-        return float((self.depth_m[known] > DEEP_M).mean()) if known.any() else 0.0
+        return share_over(self.depth_m)
 
 
 def people_contact(clip: Clip, *, every: int = 1, body: Body | None = None) -> PeopleContact:

@@ -13,12 +13,12 @@ from carescene.clips.taxonomy import OMNIFALL_ID
 from carescene.errors import UserError
 from carescene.humans.skeleton import JOINT
 from carescene.humans.skin_points import SkinPoints, load_skin_points
+from carescene.scenes.depth import largest_known, mean_known, share_over
 from carescene.scenes.footprint import footprint, rectangle_distance
 from carescene.scenes.geometry import SceneGeometry
 from carescene.scenes.scene import Scene
 from carescene.scenes.scene_files import scene_from_dict
 
-DEEP_M: Final = 0.03
 # Nothing further than this from a person can be touched in any frame.
 _REACH_M: Final = 0.1
 # In these, the person is carried by something all the time; falls, jumps and runs have moments in the air.
@@ -49,29 +49,27 @@ class ContactReport:
     @property
     def mean_m(self) -> float:
         """Mean over persons and frames of the deepest point's depth, metres."""
-        return float(np.nanmean(self.depth_m)) if np.isfinite(self.depth_m).any() else 0.0
+        return mean_known(self.depth_m)
 
     @property
     def max_m(self) -> float:
         """Depth of the deepest point of all, metres."""
-        return float(np.nanmax(self.depth_m, initial=0.0))
+        return largest_known(self.depth_m)
 
     @property
     def share_deep(self) -> float:
         """Share of persons' frames with a point deeper than 3 cm."""
-        known = np.isfinite(self.depth_m)
-        return float((self.depth_m[known] > DEEP_M).mean()) if known.any() else 0.0
+        return share_over(self.depth_m)
 
     @property
     def floating_m(self) -> float:
         """Mean gap under what should be carried, metres."""
-        return float(np.nanmean(self.gap_m)) if np.isfinite(self.gap_m).any() else 0.0
+        return mean_known(self.gap_m)
 
     @property
     def share_floating(self) -> float:
         """Share of the frames in which something should carry the person and is more than 3 cm away."""
-        known = np.isfinite(self.gap_m)
-        return float((self.gap_m[known] > DEEP_M).mean()) if known.any() else 0.0
+        return share_over(self.gap_m)
 
 
 def contact_report(

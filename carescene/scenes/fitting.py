@@ -52,7 +52,7 @@ _LOOKS_PER_S: Final = 5.0
 _MOVING: Final = tuple(OMNIFALL_ID[name] for name in ("sit_down", "lie_down", "stand_up", "other"))
 
 
-def fit_clip(clip: Clip, scene: Scene, *, seed: int = 0, folder: Path | None = None) -> tuple[Clip, Scene]:
+def fit_clip(clip: Clip, scene: Scene, *, folder: Path | None = None) -> tuple[Clip, Scene]:
     """Move the people of a placed clip, and set the beds and seats that carry them, until they touch the room rightly.
 
     Beds and seats take the height at which people rest on them and chairs are pushed up to who sits on them. Then root
@@ -62,7 +62,6 @@ def fit_clip(clip: Clip, scene: Scene, *, seed: int = 0, folder: Path | None = N
     Args:
         clip: as `place_clip` returns it: metres, z up, floor at z = 0.
         scene: its room, which the clip need not carry.
-        seed: kept for callers that give every step one; the fit itself draws nothing.
         folder: where the scene's file lies, to which the names of its meshes are relative.
 
     Returns:
@@ -72,7 +71,6 @@ def fit_clip(clip: Clip, scene: Scene, *, seed: int = 0, folder: Path | None = N
         UserError: if people are still more than 1 cm inside something on average, or more than 3 cm in 2 % of the
             frames, or hover: names the thing and by how much.
     """
-    del seed
     skin = load_skin_points()
     report = contact_report(clip, scene, every=2, folder=folder, skin=skin)
     if not _is_good(report):

@@ -34,15 +34,15 @@ def furnish_clip(clip: Clip, *, seed: int = 0) -> Clip:
     bare = bare_room(clip)
     if bare is not None:
         # The square of a bare room says nothing of walls: people may walk out of it.
-        fitted, room = fit_clip(clip, dataclasses.replace(bare, polygon=_floor(clip).polygon), seed=seed)
+        fitted, room = fit_clip(clip, dataclasses.replace(bare, polygon=_floor(clip).polygon))
         return dataclasses.replace(fitted, scene=scene_to_dict(dataclasses.replace(room, polygon=bare.polygon)))
     if not find_resting(clip, clip_joints(clip)):
-        return dataclasses.replace(fit_clip(clip, _floor(clip), seed=seed)[0], scene=None)
+        return dataclasses.replace(fit_clip(clip, _floor(clip))[0], scene=None)
     middle = _HALL_M / 2
     corners = [(0.0, 0.0), (_HALL_M, 0.0), (_HALL_M, _HALL_M), (0.0, _HALL_M)]
     hall = Scene("hall", corners, objects=[default_object("bed", "bed-1", x=middle, y=middle, rails="half")])
     placed, furnished = place_clip(clip, hall, seed=seed)
-    fitted, furnished = fit_clip(placed, furnished, seed=seed)
+    fitted, furnished = fit_clip(placed, furnished)
     used = [thing for thing in furnished.objects if _is_used(fitted, thing.center)]
     center = np.array(used[0].center[:2]) if used else fitted.trans[fitted.valid].mean(axis=0)[:2]
     half = _BARE_M / 2
