@@ -6,8 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from carescene.clips import Clip, save_clip
+from carescene.clips.formats.humanml3d import (
+    TaggedCaption,
+    clip_to_vectors,
+    plain_captions,
+    write_lists,
+    write_statistics,
+    write_vectors,
+)
+from carescene.humans.kinematics import forward_kinematics
+from carescene.humans.reference import reference_rest_joints
 from diffusion.text import TextEncoder
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -92,3 +103,113 @@ def prepared_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepared_folder(prepared_source: Path, tmp_path: Path) -> Path:
     """A tiny prepared folder of this test's own."""
     return Path(shutil.copytree(prepared_source, tmp_path / "prepared"))
+
+
+def write_official(folder: Path) -> Path:
+    """A folder in HumanML3D's layout: 8, 3 and 4 clips of people who walk and turn, mirrored ids, a part with times."""
+    splits = {"train": ["000001", "000002", "000003", "000004"], "val": ["000010", "000011", "000012"]}
+    splits["train"] += [f"M{name}" for name in splits["train"]]
+    splits["test"] = ["000020", "000021", "000022", "000023"]
+    rng = np.random.default_rng(1)
+    for name in [name for ids in splits.values() for name in ids]:
+        clip = _walk(name, int(rng.integers(42, 90)), speed=float(rng.uniform(0.4, 1.2)))
+        clip.poses += (
+            rng.normal(0, 0.1, (24, 3)) * np.sin(np.arange(clip.num_frames) / 7)[None, :, None, None]
+        ).astype(np.float32)
+        made = clip_to_vectors(clip)
+        whole = plain_captions([f"a person walks to the left, {name}", "somebody walks."])
+        part = [TaggedCaption("a step", ("a/DET", "step/NOUN"), 0.0, 2.05, 3)] if name == "000002" else []
+        write_vectors(folder, name, made.vectors, made.joints[:-1], [*whole, *part])
+    write_lists(folder, splits)
+    write_statistics(folder, [name for ids in splits.values() for name in ids])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def official_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny folder in HumanML3D's layout that is shared: read only."""
+    return write_official(tmp_path_factory.mktemp("humanml3d"))
+
+
+@pytest.fixture
+def official_folder(official_source: Path, tmp_path: Path) -> Path:
+    """A tiny folder in HumanML3D's layout of this test's own."""
+    return Path(shutil.copytree(official_source, tmp_path / "humanml3d"))
+
+
+class InterHumanLayout:
+    """Folders in InterHuman's official layout, of two walking bodies whose motion is known in closed form."""
+
+    captions = (
+        "two people greet each other, take {}",
+        "one raises the left hand and turns clockwise while the other stands upright",
+        "a person bows and the other one answers",
+    )
+
+    def person(
+        self, frames: int, seed: int, place: tuple[float, float] = (0.3, 0.1), turn: float = 0.4, size: float = 1.0
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Positions `(frame, 22, 3)`, rotations `(frame, 24, 3, 3)` and rest joints; turn 0 faces -y, 30 frames/s."""
+        rng = np.random.default_rng(seed)
+        time = np.arange(frames) / 30
+        swing = np.sin(time[:, None, None] * rng.uniform(1, 5, (1, 24, 1)))
+        swing = rng.normal(0, 0.15, (1, 24, 3)) + rng.normal(0, 0.25, (1, 24, 3)) * swing
+        swing[:, 22:] = 0
+        rotations = Rotation.from_rotvec(swing.reshape(-1, 3)).as_matrix().reshape(frames, 24, 3, 3)
+        heading = turn + 0.2 * time
+        upright = Rotation.from_euler("z", heading) * Rotation.from_euler("x", np.pi / 2)
+        rotations[:, 0] = upright.as_matrix() @ rotations[:, 0]
+        rest = reference_rest_joints().double().numpy() * size
+        ahead = 0.8 * time[:, None] * np.stack((np.sin(heading), -np.cos(heading)), axis=-1)
+        trans = np.concatenate((np.array(place) + ahead, np.full((frames, 1), 0.95 * size)), axis=1)
+        joints, _ = forward_kinematics(*(torch.from_numpy(array) for array in (rotations, trans, rest)))
+        return joints[:, :22].numpy(), rotations, rest
+
+    def pair(self, frames: int, seed: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Two people of different size who walk about in one world."""
+        return [
+            self.person(frames, 2 * seed + 1),
+            self.person(frames, 2 * seed + 2, place=(0.2, -1.2), turn=2.9, size=1.05),
+        ]
+
+    def write_clip(self, root: Path, name: str, frames: int) -> None:
+        """Motion files `(frame, 492)` whose fingers hold nines, which nobody may read, and three captions."""
+        for number, (positions, rotations, _) in enumerate(self.pair(frames, int(name)), start=1):
+            motion = np.full((frames, 492), 9.0, np.float32)
+            motion[:, :66] = positions.reshape(frames, -1)
+            # Row by row, the first two columns: spelt out, since the reader must not be tested by itself.
+            entries = [rotations[:, 1:22, row, column] for row in range(3) for column in range(2)]
+            motion[:, 186:312] = np.stack(entries, axis=-1).reshape(frames, -1)
+            np.save(root / "motions_processed" / f"person{number}" / f"{name}.npy", motion)
+        (root / "annots" / f"{name}.txt").write_text("\n".join(self.captions).format(name))
+
+    def write(self, root: Path, counts: dict[str, int], frames: int = 45, *, last_newline: bool = True) -> Path:
+        """Clips numbered through train, val and test, each 3 frames longer than the one before."""
+        for name in ("motions_processed/person1", "motions_processed/person2", "annots", "split"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        number = 0
+        for split, count in counts.items():
+            names = [str(number + step) for step in range(count)]
+            for name in names:
+                self.write_clip(root, name, frames + 3 * int(name))
+            (root / "split" / f"{split}.txt").write_text("\n".join(names) + "\n" * last_newline)
+            number += count
+        return root
+
+
+@pytest.fixture(scope="session")
+def interhuman_layout() -> InterHumanLayout:
+    """Makes folders in InterHuman's official layout."""
+    return InterHumanLayout()
+
+
+@pytest.fixture(scope="session")
+def interhuman_source(interhuman_layout: InterHumanLayout, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An official folder of 4 training, 2 validation and 1 test clips that is shared: read only."""
+    return interhuman_layout.write(tmp_path_factory.mktemp("interhuman"), {"train": 4, "val": 2, "test": 1})
+
+
+@pytest.fixture
+def interhuman_folder(interhuman_source: Path, tmp_path: Path) -> Path:
+    """An official folder of this test's own."""
+    return Path(shutil.copytree(interhuman_source, tmp_path / "interhuman"))

@@ -1,0 +1,87 @@
+"""Text files of HumanML3D: one caption a line, `caption#word/TAG word/TAG ...#start#end`."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from carescene.errors import UserError
+
+
+@dataclass(frozen=True)
+class TaggedCaption:
+    """One caption of a motion.
+
+    Attributes:
+        text: as people wrote it.
+        tokens: its words with their part of speech, `word/TAG`, as the file has them; none added, none cut off.
+        start_s, end_s: the part of the motion that it describes, seconds; both 0 for all of it.
+        line: its number in the file, counted from 1.
+    """
+
+    text: str
+    tokens: tuple[str, ...]
+    start_s: float
+    end_s: float
+    line: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether it describes the whole motion."""
+        return self.start_s == 0.0 and self.end_s == 0.0
+
+
+def read_captions(path: Path) -> list[TaggedCaption]:
+    """Captions of a text file in its order; empty lines count as none, and a time that is NaN as 0.
+
+    Raises:
+        UserError: naming the file and the line that does not have the four parts.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise UserError(
+            f"Expected captions in texts/{path.name}, but there is no such file. Unpack texts.zip again."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"Expected to read captions in {path.name}, but got: {error}. Unpack texts.zip again."
+        ) from error
+    return [parse_caption(line, path.name, number) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def parse_caption(line: str, name: str, number: int) -> TaggedCaption:
+    """One line of a text file.
+
+    Args:
+        line: `caption#tokens#start#end`; the caption itself may contain `#`.
+        name, number: of the file and the line, for the message.
+
+    Raises:
+        UserError: if parts are missing or the times are none.
+    """
+    parts = line.strip().rsplit("#", 3)
+    if len(parts) != 4 or not parts[0].strip():
+        raise UserError(
+            f"Expected 'caption#tokens#start#end' in {name}, line {number}, but got {line.strip()[:80]!r}. "
+            "The file is cut off or of another data set; unpack texts.zip again."
+        )
+    times: list[float] = []
+    for part in parts[2:]:
+        try:
+            time = float(part)
+        except ValueError:
+            time = -1.0
+        times.append(0.0 if math.isnan(time) else time)
+    start, end = times
+    # An end without a start is a part that begins with the motion.
+    if not (0.0 <= start < end or start == end == 0.0) or math.isinf(end):
+        raise UserError(
+            f"Expected start and end in seconds, start before end, in {name}, line {number}, but got {parts[2]!r} and "
+            f"{parts[3]!r}. Correct the line."
+        )
+    return TaggedCaption(parts[0].strip(), tuple(parts[1].split()), start, end, number)
+
+
+def caption_line(caption: TaggedCaption) -> str:
+    """The line of a text file that says this; the inverse of `parse_caption`."""
+    return f"{caption.text}#{' '.join(caption.tokens)}#{caption.start_s}#{caption.end_s}"
