@@ -106,7 +106,8 @@ def load_text_encoder(name: str = "minilm", cache: Path | bool | None = None) ->
 
     Args:
         name: `minilm` (all-MiniLM-L6-v2 from an installed package, no download), `clip:ViT-B/32`, `clip:ViT-L/14` or
-            `clip:FILE` (OpenAI's formats), else a local folder or hub name of any encoder that transformers can load.
+            `clip:FILE` (OpenAI's formats), `clip-sentence:` with the same names for one vector per text (as MDM reads
+            it), else a local folder or hub name of any encoder that transformers can load.
         cache: folder of the disk cache; None or True means the user's cache folder, False means no cache.
 
     Raises:
@@ -115,6 +116,10 @@ def load_text_encoder(name: str = "minilm", cache: Path | bool | None = None) ->
     folder = cache_folder("text") if cache is None or cache is True else (cache or None)
     if name.startswith("clip:"):
         return ClipEncoder(name.removeprefix("clip:"), folder)
+    if name.startswith("clip-sentence:"):
+        from diffusion.text_sentence import ClipSentenceEncoder
+
+        return ClipSentenceEncoder(name.removeprefix("clip-sentence:"), folder)
     return TransformersEncoder(name, folder)
 
 
@@ -190,7 +195,7 @@ class ClipEncoder(TextEncoder):
         self._load()
 
     def _load(self) -> None:
-        clip = _import_clip()
+        clip = import_clip()
         try:
             with warnings.catch_warnings():
                 # OpenAI's files are TorchScript archives, whatever torch advises for new ones.
@@ -206,7 +211,7 @@ class ClipEncoder(TextEncoder):
         self.model_id = f"clip-{_file_hash(self._path)}"
 
     def _compute(self, text: str) -> Float[Tensor, "token channel"]:
-        clip, network = _import_clip(), self._network
+        clip, network = import_clip(), self._network
         try:
             ids = clip.tokenize(text, context_length=network.context_length)
         except RuntimeError as error:
@@ -241,7 +246,7 @@ def find_clip_file(name: str) -> Path:
 
 
 def _download_clip(name: str, path: Path) -> None:
-    clip = _import_clip()
+    clip = import_clip()
     url = clip.clip._MODELS[name]
     # clip writes in place: download beside the target, and let it appear only when its checksum is right.
     staging = path.parent / f".{path.stem}.{os.getpid()}.part"
@@ -261,7 +266,8 @@ def _download_clip(name: str, path: Path) -> None:
                 leftover.unlink()
 
 
-def _import_clip() -> Any:
+def import_clip() -> Any:
+    """The clip package, without the warnings of its import."""
     with warnings.catch_warnings():
         # clip asks the old pkg_resources for torch's version; setuptools warns about that at every import.
         warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)

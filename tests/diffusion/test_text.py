@@ -132,36 +132,16 @@ def test_unknown_encoder_is_one_sentence(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------------------------------- CLIP
 
 
-@pytest.fixture(scope="module")
-def clip_state(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    """State dict of a random CLIP, 1 layer and 64 channels, but with the full vocabulary."""
-    from diffusion.text import _import_clip
-
-    torch.manual_seed(0)
-    model = _import_clip().model.CLIP(
-        embed_dim=32, image_resolution=32, vision_layers=1, vision_width=64, vision_patch_size=16,
-        context_length=77, vocab_size=49408, transformer_width=64, transformer_heads=1, transformer_layers=2,
-    )  # fmt: skip
-    return model.state_dict()
-
-
-@pytest.fixture(scope="module")
-def clip_file(clip_state: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("clip") / "tiny.pt"
-    torch.save(clip_state, path)
-    return path
-
-
 def test_clip_tokens_agree_with_encode_text(clip_file: Path) -> None:
     """CLIP's own sentence vector is the projection of its end-of-text token, our last one."""
-    from diffusion.text import _import_clip
+    from diffusion.text import import_clip
 
     encoder = load_text_encoder(f"clip:{clip_file}", cache=False)
     tokens = encoder.encode_one("a person falls")
     assert encoder.width == 64
     assert tokens.shape == (5, 64), "three words between the start and end tokens"
     network = encoder._network
-    expected = network.encode_text(_import_clip().tokenize("a person falls"))[0]
+    expected = network.encode_text(import_clip().tokenize("a person falls"))[0]
     torch.testing.assert_close(tokens[-1] @ network.text_projection, expected, rtol=0, atol=2e-3)
 
 
