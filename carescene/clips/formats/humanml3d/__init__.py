@@ -20,7 +20,6 @@ from carescene.clips.formats.humanml3d.folder import (
 )
 from carescene.clips.formats.humanml3d.headings import corrected_turns, undefined_headings, wrong_turns
 from carescene.clips.formats.humanml3d.layout import BLOCKS, FPS, JOINTS, WIDTH, essential, without_contacts
-from carescene.clips.formats.humanml3d.report import Dropped, OnBad, ReadReport
 from carescene.clips.formats.humanml3d.statistics import (
     Statistics,
     block_statistics,
@@ -43,13 +42,10 @@ __all__ = [
     "JOINTS",
     "SPLITS",
     "WIDTH",
-    "Dropped",
     "ExportedVectors",
     "HumanML3D",
     "HumanML3DItem",
     "HumanML3DSample",
-    "OnBad",
-    "ReadReport",
     "Statistics",
     "TaggedCaption",
     "block_statistics",

@@ -12,7 +12,6 @@ to an unseeded random generator, and nothing is dropped without being named.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +19,8 @@ import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
+from carescene.clips.dropped import DropReport, OnBad
 from carescene.clips.formats.humanml3d.layout import FPS, WIDTH
-from carescene.clips.formats.humanml3d.report import Dropped, OnBad, ReadReport
 from carescene.clips.formats.humanml3d.statistics import Statistics, check_against, read_statistics
 from carescene.clips.formats.humanml3d.texts import TaggedCaption, read_captions
 from carescene.errors import UserError
@@ -100,14 +99,14 @@ class HumanML3D:
         split: `train`, `val` or `test`.
         items: in the order of the split's list, parts of a clip after the clip.
         statistics: Mean and Std of the folder: what generators are trained with. The evaluator has its own.
-        report: counts, and what is not among the items.
+        report: what is not among the items, and why.
     """
 
     folder: Path
     split: str
     items: list[HumanML3DItem]
     statistics: Statistics
-    report: ReadReport
+    report: DropReport
 
     def __len__(self) -> int:
         return len(self.items)
@@ -152,15 +151,13 @@ def read_humanml3d(folder: Path, split: str, *, on_bad: OnBad = "refuse", progre
     Raises:
         UserError: naming what is missing or damaged and where.
     """
-    report = ReadReport(split)
-    ids = read_ids(folder, split)
-    report.listed = len(ids)
+    report = DropReport(f"items of HumanML3D's {split} split", on_bad)
     statistics = read_statistics(folder)
     items: list[HumanML3DItem] = []
+    ids = read_ids(folder, split)
     for clip_id in tqdm(ids, desc=f"reading {split}", unit="clip", disable=None if progress else True):
-        items += _items_of(folder, clip_id, on_bad, report)
-    report.items = len(items)
-    report.captions = sum(len(item.captions) for item in items)
+        items += _items_of(folder, clip_id, report)
+    report.keep(len(items))
     step = max(1, len(items) // _TRIED_CLIPS)
     check_against(statistics, [item.features() for item in items[::step]], folder)
     return HumanML3D(folder, split, items, statistics, report)
@@ -219,34 +216,32 @@ def load_vectors(path: Path) -> Float[np.ndarray, "frame 263"]:
     return array.astype(np.float32, copy=False)
 
 
-def _items_of(folder: Path, clip_id: str, on_bad: OnBad, report: ReadReport) -> list[HumanML3DItem]:
+def _items_of(folder: Path, clip_id: str, report: DropReport) -> list[HumanML3DItem]:
     path = folder / "new_joint_vecs" / f"{clip_id}.npy"
     text = folder / "texts" / f"{clip_id}.txt"
-    frames: list[int] = []
-    captions: list[TaggedCaption] = []
-    reason = "vectors damaged" if path.is_file() else "vectors missing"
-    if not report.attempt(clip_id, reason, on_bad, lambda: frames.append(len(load_vectors(path)))):
+    problem = "vectors damaged" if path.is_file() else "vectors missing"
+    try:
+        frames = len(load_vectors(path))
+        problem = "text damaged" if text.is_file() else "text missing"
+        captions = read_captions(text)
+    except UserError as error:
+        report.damaged(clip_id, problem, _named(clip_id, error))
         return []
-    reason = "text damaged" if text.is_file() else "text missing"
-    if not report.attempt(clip_id, reason, on_bad, lambda: captions.extend(read_captions(text))):
-        return []
-    if not report.attempt(clip_id, "no caption", on_bad, partial(_require_captions, captions, text.name)):
-        return []
-    if short_or_long := _outside(frames[0]):
-        report.dropped.append(Dropped(clip_id, f"too {short_or_long}", f"{frames[0]} frames"))
+    if short_or_long := _outside(frames):
+        report.leave_out(clip_id, f"too {short_or_long}")
         return []
     items: list[HumanML3DItem] = []
     if whole := tuple(caption for caption in captions if caption.whole):
-        items.append(HumanML3DItem(clip_id, whole, path, 0, frames[0]))
+        items.append(HumanML3DItem(clip_id, whole, path, 0, frames))
     for caption in captions:
         if caption.whole:
             continue
-        start, stop = int(caption.start_s * FPS), min(int(caption.end_s * FPS), frames[0])
+        start, stop = int(caption.start_s * FPS), min(int(caption.end_s * FPS), frames)
+        name = f"{clip_id}-{caption.line}"
         if short_or_long := _outside(stop - start):
-            detail = f"line {caption.line}: {max(0, stop - start)} frames"
-            report.dropped.append(Dropped(clip_id, f"part too {short_or_long}", detail))
-            continue
-        items.append(HumanML3DItem(f"{clip_id}-{caption.line}", (caption,), path, start, stop))
+            report.leave_out(name, f"part too {short_or_long}")
+        else:
+            items.append(HumanML3DItem(name, (caption,), path, start, stop))
     return items
 
 
@@ -254,6 +249,5 @@ def _outside(frames: int) -> str:
     return "short" if frames < MIN_FRAMES else "long" if frames >= END_FRAMES else ""
 
 
-def _require_captions(captions: list[TaggedCaption], name: str) -> None:
-    if not captions:
-        raise UserError(f"Expected at least one caption in {name}, but the file is empty. Unpack texts.zip again.")
+def _named(clip_id: str, error: UserError) -> UserError:
+    return UserError(f"Clip '{clip_id}': {error} Or choose on_bad: skip, which leaves such clips out and counts them.")

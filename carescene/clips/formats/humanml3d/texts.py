@@ -34,7 +34,7 @@ def read_captions(path: Path) -> list[TaggedCaption]:
     """Captions of a text file in its order; empty lines count as none, and a time that is NaN as 0.
 
     Raises:
-        UserError: naming the file and the line that does not have the four parts.
+        UserError: no such file, no caption in it, or a line that does not have the four parts, named.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -46,7 +46,10 @@ def read_captions(path: Path) -> list[TaggedCaption]:
         raise UserError(
             f"Expected to read captions in {path.name}, but got: {error}. Unpack texts.zip again."
         ) from error
-    return [parse_caption(line, path.name, number) for number, line in enumerate(lines, start=1) if line.strip()]
+    captions = [parse_caption(line, path.name, number) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not captions:
+        raise UserError(f"Expected at least one caption in texts/{path.name}, but got none. Unpack texts.zip again.")
+    return captions
 
 
 def parse_caption(line: str, name: str, number: int) -> TaggedCaption:
