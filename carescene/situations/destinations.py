@@ -1,11 +1,13 @@
 """Where an event leads: onto a seat or a bed, or beside the one that somebody rises from."""
 
+import math
 from typing import Final
 
 import numpy as np
 
 from carescene.scenes.scene import SceneObject
 from carescene.scenes.walkable import ground_clearance
+from carescene.situations.label_plan import event_spans
 from carescene.situations.situation import EventRequest
 from carescene.situations.things import Room, Spot, beside_spot, direction, edge_spot, lying_spot, seat_spot
 from carescene.situations.vocabulary import facts_of
@@ -16,9 +18,8 @@ BACK_TO_SEAT: Final = ("chair_sit", "plop_sit", "fall_missed_seat", "toilet_tran
 _AHEAD_M: Final = 0.38
 _BEFORE_BED_M: Final = 0.20
 _CLEAR_M: Final = 0.12
-_SETTLE_S: Final = 0.8
-# Into the time on the edge of a bed, on the way in or out.
-_SITS_S: Final = 0.4
+# Into the state that an event ends in.
+_SETTLE_S: Final = 0.2
 
 
 def seat_target(
@@ -53,38 +54,51 @@ def before_spot(thing: SceneObject, side: str) -> Spot:
 
 
 def destinations(
-    event: EventRequest, start: Spot, carrier: SceneObject | None, target: tuple[SceneObject, str] | None, side: str,
+    event: EventRequest,
+    start: Spot,
+    state: str | None,
+    carrier: SceneObject | None,
+    target: tuple[SceneObject, str] | None,
+    side: str,
     seconds: float | int,
-) -> list[tuple[float, Spot]]:  # fmt: skip
+) -> list[tuple[float, Spot]]:
     """Where the pelvis is after an event that is no fall, with the time; empty where the model may choose.
 
     Args:
         start: where the event begins.
+        state: of the person there.
         carrier: what carries the person then.
         target: what the person sits or lies down on.
         side: of a bed, on which the person gets up.
         seconds: length of the clip.
     """
     facts = facts_of(event.ward_event, event.label)
-    if event.onset_s is None or facts.is_fall or len(facts.phases) == 1:
+    if event.onset_s is None or facts.is_fall or len(facts.phases_from(state)) == 1:
         return []
-    length = sum(phase for _, phase in facts.phases)
-    over = float(event.end_s) if event.end_s is not None else float(event.onset_s) + length + _SETTLE_S
-    over = min(over, float(seconds) - 0.05)
-    if over - float(event.onset_s) < 0.6 * length:
-        return []
-    last = facts.phases[-1][0]
+    spans = event_spans(event, state, float(seconds))
+    last, over = spans[-1].label, float(spans[-1].from_s) + _SETTLE_S
+    if over > float(seconds) - 0.05:
+        # The clip ends before the event does.
+        over = math.inf
+    # On the way in or out people sit at the edge for a while.
+    sits = next((span for span in spans[:-1] if span.label == "sitting"), None)
+    down = next((span for span in spans[:-1] if span.label == "sit_down"), None)
+    at_edge = float(sits.from_s + sits.to_s) / 2 if sits else float(down.to_s) if down else math.inf
+    found: list[tuple[float, Spot]] = []
     if target is not None:
         thing, edge = target
         seat = edge_spot(thing, edge) if thing.kind == "bed" else seat_spot(thing)
         if last == "standing":
-            return [(float(event.onset_s) + facts.phases[0][1] + _SETTLE_S, seat), (over, start)]
-        if last == "lying":
-            return [(float(event.onset_s) + facts.phases[0][1] + _SITS_S, seat), (over, lying_spot(thing))]
-        return [(over, seat)]
-    if carrier is None or last != "standing":
-        return []
-    if carrier.kind != "bed":
-        return [(over, before_spot(carrier, side))]
-    edge = [(float(event.onset_s) + facts.phases[0][1] + _SITS_S, edge_spot(carrier, side))]
-    return [*(edge if start.pose == "lying" else []), (over, beside_spot(carrier, side))]
+            found = [(at_edge, seat), (over, start)]
+        elif last == "lying":
+            found = [(at_edge, seat), (over, lying_spot(thing))]
+        else:
+            found = [(over, seat)]
+    elif carrier is not None and last == "lying" and start.pose == "sitting" and carrier.kind == "bed":
+        found = [(over, lying_spot(carrier))]
+    elif carrier is not None and last == "standing" and carrier.kind != "bed":
+        found = [(over, before_spot(carrier, side))]
+    elif carrier is not None and last == "standing":
+        edge_at = [(at_edge, edge_spot(carrier, side))] if start.pose == "lying" else []
+        found = [*edge_at, (over, beside_spot(carrier, side))]
+    return [(at, spot) for at, spot in found if at <= float(seconds) - 0.05]

@@ -4,13 +4,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from carescene.situations.situation import EventRequest, Situation
-from carescene.situations.vocabulary import STATE_LABEL, EventFacts, facts_of
+from carescene.situations.vocabulary import EVENT_FACTS, STATE_LABEL, EventFacts, facts_of
 
-# Known around an onset, so that it is where it was asked for; the rest is the model's.
-_BEFORE_S: Final = 0.4
-_AFTER_S: Final = 0.6
 # Somebody who lies or sits and has this long rises before falling.
 _RISING_S: Final = 2.0
+# Before a fall out of bed or chair the person rests and, having risen, stands at least so long.
+_RESTED_S: Final = 0.2
+_STOOD_S: Final = 0.4
+# Who hurries takes this share of the usual time; a clip that is shorter than that ends in the middle of the event.
+_QUICKEST: Final = 0.6
+# What an event ends in is seen for so long, if the clip allows.
+_SETTLED_S: Final = 0.4
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,9 @@ class LabelSpan:
 
 def label_spans(situation: Situation, person: int, state: str | None) -> list[LabelSpan]:
     """The labels that are known, in order of time; frames between them are left to the model.
+
+    All phases of an event are planned with the seconds that people usually take, so that labels run as in the clips
+    that the model learned from, and fit in the clip.
 
     Args:
         state: in the first frame, if it is known.
@@ -40,7 +47,7 @@ def label_spans(situation: Situation, person: int, state: str | None) -> list[La
         spans += _before(state, facts_of(first.ward_event, first.label), since, onset)
     for at, event in enumerate(events):
         until = seconds if at + 1 == len(events) else float(events[at + 1].onset_s or seconds)
-        spans += _during(event, until)
+        spans += event_spans(event, state if at == 0 else None, until)
     return [span for span in spans if span.to_s > span.from_s]
 
 
@@ -50,42 +57,71 @@ def _quiet(situation: Situation, person: int, state: str | None) -> list[LabelSp
     asked = [event for event in situation.events if event.person == person]
     if asked:
         facts = facts_of(asked[0].ward_event, asked[0].label)
-        if len(facts.phases) == 1 and not facts.is_fall and state is not None:
-            return [LabelSpan(facts.phases[0][0], 0.0, seconds)]
+        phases = facts.phases_from(state)
+        if len(phases) == 1 and not facts.is_fall and state is not None:
+            return [LabelSpan(phases[0][0], 0.0, seconds)]
     if state in ("lying", "sitting", "fallen"):
         return [LabelSpan(STATE_LABEL[state], 0.0, 0.2 if asked else seconds)]
+    if state == "walking" and not asked and person in _walkers(situation):
+        return [LabelSpan("walk", 0.0, seconds)]
     return []
+
+
+def _walkers(situation: Situation) -> set[int]:
+    """Helpers of people who walk: they walk as long."""
+    helped = {event.person for event in situation.events if event.ward_event == "walk_assisted"}
+    return set(range(len(situation.people))) - helped if helped else set()
 
 
 def _before(state: str, facts: EventFacts, since: float | int, onset: float | int) -> list[LabelSpan]:
     """From the start to the first onset."""
-    label = STATE_LABEL[state]
+    label = facts.before if facts.before is not None and state == facts.starts[0] else STATE_LABEL[state]
     upright = {"standing", "walking"} & set(facts.starts)
     slides = facts.cause in ("slide", "roll")
-    if state in ("lying", "sitting") and upright and not slides and onset >= _RISING_S:
-        # Gets up first, in the model's own way.
-        return [LabelSpan(label, since, since + 0.2), LabelSpan("standing", onset - _BEFORE_S, onset)]
-    if state == facts.starts[0] or state in facts.starts:
-        return [LabelSpan(label, since, onset)]
-    return [LabelSpan(label, since, min(since + 0.2, onset))]
+    if state in ("lying", "sitting") and upright and not slides and facts.is_fall and onset >= _RISING_S:
+        return _rising(state, since, onset)
+    if state not in facts.starts:
+        return [LabelSpan(label, since, min(since + 0.2, onset))]
+    lead = sum(seconds for _, seconds in facts.lead)
+    # With little time the way to the onset is as short.
+    scale = min(1.0, 0.8 * (onset - since) / lead) if lead else 0.0
+    spans = [LabelSpan(label, since, onset - scale * lead)]
+    for name, usual in facts.lead:
+        spans.append(LabelSpan(name, spans[-1].to_s, spans[-1].to_s + scale * usual))
+    return spans
 
 
-def _during(event: EventRequest, until: float | int) -> list[LabelSpan]:
-    """From an onset to the next one or the end."""
-    facts, onset = facts_of(event.ward_event, event.label), float(event.onset_s or 0.0)
-    first, last = facts.phases[0][0], facts.phases[-1][0]
-    if len(facts.phases) == 1:
-        return [LabelSpan(first, onset, until if event.end_s is None else float(event.end_s))]
-    if facts.is_fall:
-        if event.end_s is not None:
-            return [LabelSpan("fall", onset, float(event.end_s)), LabelSpan("fallen", float(event.end_s), until)]
-        return [
-            LabelSpan("fall", onset, min(onset + _AFTER_S, until)),
-            LabelSpan("fallen", onset + float(facts.longest_s), until),
-        ]
-    ends = onset + sum(seconds for _, seconds in facts.phases)
+def _rising(state: str, since: float | int, onset: float | int) -> list[LabelSpan]:
+    """Out of bed or chair, and standing by the time of the onset; as fast as there is time."""
+    spans = [LabelSpan(STATE_LABEL[state], since, since + _RESTED_S)]
+    phases = EVENT_FACTS["bed_exit" if state == "lying" else "chair_rise"].phases[:-1]
+    left = float(onset) - _STOOD_S - spans[0].to_s
+    scale = min(1.0, left / sum(seconds for _, seconds in phases))
+    for label, seconds in phases:
+        spans.append(LabelSpan(label, spans[-1].to_s, spans[-1].to_s + scale * seconds))
+    return [*spans, LabelSpan("standing", spans[-1].to_s, onset)]
+
+
+def event_spans(event: EventRequest, state: str | None, until: float | int) -> list[LabelSpan]:
+    """The phases of one event from its onset to the next one or the end, seconds.
+
+    Args:
+        state: that the person starts in, if nothing happened before.
+        until: when the next event begins, or the clip ends.
+    """
+    facts = facts_of(event.ward_event, event.label)
+    onset, phases = float(event.onset_s or 0.0), facts.phases_from(state)
+    if len(phases) == 1:
+        return [LabelSpan(phases[0][0], onset, until if event.end_s is None else float(event.end_s))]
+    usual = sum(seconds for _, seconds in phases[:-1])
     if event.end_s is not None:
-        ends = float(event.end_s)
-    spans = [LabelSpan(first, onset, min(onset + _AFTER_S, until))]
-    # The last state is sure only well after the usual end.
-    return [*spans, LabelSpan(last, ends + (0.0 if event.end_s is not None else 0.8), until)]
+        scale = (float(event.end_s) - onset) / usual
+    else:
+        # A fall takes the time it takes; everything else is done faster where the clip is short.
+        room = max(until - onset - _SETTLED_S, 0.0) / usual
+        scale = 1.0 if facts.is_fall else min(1.0, max(room, _QUICKEST))
+    spans, at = [], onset
+    for label, seconds in phases[:-1]:
+        spans.append(LabelSpan(label, min(at, until), min(at + scale * seconds, until)))
+        at += scale * seconds
+    return [*spans, LabelSpan(phases[-1][0], min(at, until), until)]

@@ -12,9 +12,9 @@ from carescene.situations.destinations import BACK_TO_SEAT, before_spot, destina
 from carescene.situations.fall_places import end_of_fall, fall_spot, turned_for
 from carescene.situations.label_plan import LabelSpan, label_spans
 from carescene.situations.preparing import prepared_room
-from carescene.situations.routes import enter_route, walk_route
+from carescene.situations.routes import enter_route, route_beside, walk_route
 from carescene.situations.situation import EventRequest, Situation
-from carescene.situations.start_places import Seating, start_spot
+from carescene.situations.start_places import ARMS_REACH_M, Seating, start_spot
 from carescene.situations.things import Room, Spot, beside_spot, edge_spot, facing_of
 from carescene.situations.vocabulary import facts_of
 
@@ -24,6 +24,8 @@ _RISING_S: Final = 2.0
 _STILL_S: Final = 0.5
 # Who gets up from lying to fall sits on the edge of the bed at this share of the time before the onset.
 _AT_EDGE: Final = 0.6
+# From the pelvis of who lies on the floor to that of somebody about to kneel beside, as in composed pairs.
+_TO_FALLEN_M: Final = 1.0
 # What lasts, but not in one place.
 _MOVES: Final = ("in_bed_turning", "in_bed_restless", "wheelchair_move")
 
@@ -87,7 +89,10 @@ def plan_situation(situation: Situation, scene: Scene | None, seed: int) -> Plan
     room = Room(scene, situation)
     seating = Seating(room, rng)
     # People on beds and seats first: others then find their places around them.
-    order = sorted(people, key=lambda person: start_state(situation, person) not in ("lying", "sitting"))
+    order = sorted(
+        people,
+        key=lambda person: (start_state(situation, person) not in ("lying", "sitting"), _helps(situation, person)),
+    )
     plans: dict[int, PersonPlan] = {}
     for person in order:
         if situation.people[person].enter is None:
@@ -101,15 +106,36 @@ def plan_situation(situation: Situation, scene: Scene | None, seed: int) -> Plan
     return Plan(prepared_room(situation, scene, everybody), everybody)
 
 
-def _helped(situation: Situation, person: int, plans: dict[int, PersonPlan]) -> Spot | None:
-    """Where the person is whom somebody helps from the start."""
+def _helps(situation: Situation, person: int) -> bool:
+    """Whether somebody's place depends on that of another person."""
+    mine = [event.ward_event for event in situation.events if event.person == person]
+    others = [facts_of(event.ward_event, event.label) for event in situation.events if event.person != person]
+    return "staff_kneel" in mine or (not mine and any(facts.helper for facts in others))
+
+
+def _helped(situation: Situation, person: int, plans: dict[int, PersonPlan]) -> tuple[Spot, float] | None:
+    """Where the person is whom somebody helps from the start, and how far from there the helper is, metres."""
     for event in situation.events:
         facts = facts_of(event.ward_event, event.label)
+        if event.person == person and event.ward_event == "staff_kneel":
+            low = [plan for plan in plans.values() if plan.state in ("fallen", "kneeling", "sitting")]
+            if low and low[0].start is not None:
+                return low[0].start, _TO_FALLEN_M
         if event.person != person and event.person in plans and facts.helper:
             points = plans[event.person].points
             # Who is lowered is held from the start; who is helped out of bed is met beside it.
             leads = not facts.is_fall and points and points[-1].spot.thing is None
-            return points[-1].spot if leads else plans[event.person].start
+            spot = points[-1].spot if leads else plans[event.person].start
+            return None if spot is None else (spot, ARMS_REACH_M)
+    return None
+
+
+def _walks_with(situation: Situation, person: int, plans: dict[int, PersonPlan]) -> PersonPlan | None:
+    """The plan of the person at whose side somebody walks."""
+    for event in situation.events:
+        led = plans.get(event.person)
+        if event.ward_event == "walk_assisted" and event.person != person and led is not None:
+            return led if led.state == "walking" and len(led.points) > 1 else None
     return None
 
 
@@ -122,12 +148,18 @@ def _inside(
     event = next((event for event in situation.events if event.person == person), None)
     if request.motion is not None:
         return PersonPlan(None, None)
+    led = _walks_with(situation, person, plans) if state == "walking" and event is None else None
+    if led is not None:
+        route = route_beside(room, [(point.at_s, point.spot) for point in led.points])
+        points = [Waypoint(at, there) for at, there in route]
+        return PersonPlan(state, points[0].spot, points)
     target = None
     if event is not None and event.ward_event in BACK_TO_SEAT and state == "standing":
         near, side = (request.start.near, request.start.side) if request.start is not None else (None, None)
         target = seat_target(room, event, near, side, rng)
     if target is None:
-        spot = start_spot(room, seating, person, state, event, beside=_helped(situation, person, plans))
+        beside, away = _helped(situation, person, plans) or (None, ARMS_REACH_M)
+        spot = start_spot(room, seating, person, state, event, beside=beside, away_m=away)
     else:
         spot = before_spot(*target)
     plan = PersonPlan(state, spot)
@@ -140,7 +172,8 @@ def _inside(
         _plan_fall(room, plan, person, event, event.onset_s, rng)
     elif walks:
         until = situation.seconds if event is None or event.onset_s is None else event.onset_s
-        route = walk_route(room, person, spot, until, rng)
+        towards = _helped(situation, person, plans) if event is not None else None
+        route = walk_route(room, person, spot, until, rng, towards=towards[0] if towards else None)
         plan.points += [Waypoint(at, there) for at, there in route]
     elif state is not None:
         _stay_and_go(room, plan, person, event, target)
@@ -182,7 +215,9 @@ def _plan_fall(
             plan.start = start = turned_for(room, start, event.direction)
             plan.points[0] = Waypoint(0.0, start)
         begin = start
-        plan.points += _still_until(start, onset)
+        # Sitting down before missing the seat is part of it, and the pelvis goes back with it.
+        lead = sum(seconds for _, seconds in facts_of(event.ward_event, event.label).lead)
+        plan.points += _still_until(start, max(onset - lead, 0.0))
     end = end_of_fall(room, at, begin, carrier)
     if end is not None:
         usual = facts_of(event.ward_event, event.label).phases[0][1]
@@ -199,14 +234,16 @@ def _stay_and_go(
     assert start is not None
     if event is None or event.onset_s is None:
         named = None if event is None else event.ward_event
-        lasts = event is None or len(facts_of(event.ward_event, event.label).phases) == 1
+        lasts = event is None or len(facts_of(event.ward_event, event.label).phases_from(plan.state)) == 1
         if start.thing is not None and lasts and named not in _MOVES:
             plan.points += _still_until(start, seconds - 0.05)
         return
     plan.points += _still_until(start, float(event.onset_s))
     carrier = next((thing for thing in room.scene.objects if thing.id == start.thing), None)
     side = start_side(room, person, carrier.id) if carrier is not None and carrier.kind == "bed" else "front"
-    plan.points += [Waypoint(at, spot) for at, spot in destinations(event, start, carrier, target, side, seconds)]
+    plan.points += [
+        Waypoint(at, spot) for at, spot in destinations(event, start, plan.state, carrier, target, side, seconds)
+    ]
 
 
 def _still_until(start: Spot, onset: float | int) -> list[Waypoint]:

@@ -1,11 +1,12 @@
 """Ways over the floor between the furniture, with times."""
 
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 import numpy as np
 from jaxtyping import Float
 
-from carescene.scenes.walkable import DISC_RADIUS_M, door_spot, free_path
+from carescene.scenes.walkable import DISC_RADIUS_M, door_spot, free_path, ground_clearance
 from carescene.situations.things import Room, Spot, facing_of
 
 # Usual walking speeds, m/s: staff in a hurry; patients as measured in hospital (Peel et al. 2013: 0.46 to 0.58).
@@ -16,6 +17,8 @@ _WIDE_M: Final = 0.28
 _STEP_M: Final = 0.6
 # How near a helper comes: beside somebody, not into them.
 _BESIDE_M: Final = 0.75
+# Between two people of whom one holds the other's arm while they walk, as in composed pairs.
+_AT_SIDE_M: Final = 0.58
 # Further away than this, they have not come to that person at all.
 _REACHED_M: Final = 1.6
 
@@ -50,11 +53,13 @@ def walk_route(
     until_s: float | int,
     rng: np.random.Generator,
     goal_of: int | None = None,
+    towards: Spot | None = None,
 ) -> list[tuple[float, Spot]]:
     """The way of somebody who walks from a place for so many seconds, without the start itself.
 
     Args:
         goal_of: index of the event that happens at the end of the way; its place is the goal if it has one.
+        towards: somebody to walk to.
 
     Raises:
         UserError: if furniture is in the way to the place asked for.
@@ -78,6 +83,12 @@ def walk_route(
             _no_way(room, path, "the start", event.place.near)
         route = timed(way, max(_length(way) / max(until_s, 0.5), 1e-3))
         return [(min(at, until_s), spot) for at, spot in route[1:]]
+    if towards is not None:
+        beside = _free_near(room, (towards.x, towards.y), (start.x, start.y))
+        way = None if beside is None else _way(room, (start.x, start.y), beside)
+        if way is not None:
+            route = timed(way, max(_length(way) / max(until_s, 0.5), 1e-3))
+            return [(min(at, until_s), spot) for at, spot in route[1:]]
     spots = room.floor(_WIDE_M)
     if not len(spots):
         spots = room.floor(DISC_RADIUS_M)
@@ -92,6 +103,24 @@ def walk_route(
     # As fast as usual, or slower where the room ends.
     route = timed(way, min(pace, _length(way) / max(until_s, 0.5)))
     return [(at, spot) for at, spot in route[1:] if at <= until_s + 1e-6]
+
+
+def route_beside(room: Room, points: Sequence[tuple[float, Spot]]) -> list[tuple[float, Spot]]:
+    """The way of somebody who walks at another one's side, on the side with more floor; with the same times.
+
+    Args:
+        points: (seconds, spot) of the person in the middle; at least two.
+    """
+    way = np.array([[spot.x, spot.y] for _, spot in points], dtype=float)
+    ahead = np.gradient(way, axis=0)
+    ahead /= np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-6)
+    across = _AT_SIDE_M * np.stack([-ahead[:, 1], ahead[:, 0]], axis=1)
+    best = max((way + across, way - across), key=lambda side: float(ground_clearance(room.scene, side).min()))
+    facings = [facing_of(step) for step in ahead]
+    return [
+        (at, Spot(float(x), float(y), None, facing))
+        for (at, _), (x, y), facing in zip(points, best, facings, strict=True)
+    ]
 
 
 def timed(

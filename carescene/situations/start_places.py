@@ -1,5 +1,7 @@
 """Where everybody is in the first frame."""
 
+from typing import Final
+
 import numpy as np
 
 from carescene.situations.situation import EventRequest
@@ -10,7 +12,7 @@ from carescene.situations.vocabulary import facts_of
 _STANDING_M = 0.25
 _ON_FLOOR_M = 0.40
 _SMALLEST_M = 0.15
-_ARMS_REACH_M = 0.65
+ARMS_REACH_M: Final = 0.65
 _APART_M = 0.8
 _SEATS = ("chair", "recliner", "wheelchair", "toilet")
 
@@ -76,11 +78,13 @@ def start_spot(
     state: str | None,
     event: EventRequest | None,
     beside: Spot | None = None,
+    away_m: float | int = ARMS_REACH_M,
 ) -> Spot:
     """The place of somebody who is in the room from the start.
 
     Args:
-        beside: where the person is whom this one helps, to stand within arm's reach.
+        beside: where the person is whom this one helps.
+        away_m: from there; arm's reach.
 
     Raises:
         UserError: names the line: no such thing, a taken seat, or no free floor.
@@ -104,7 +108,7 @@ def start_spot(
     things = room.things(near, path) if near is not None else [None]
     for size in (radius, _SMALLEST_M):
         spots = np.concatenate([room.floor(size, thing, side) for thing in things])
-        gap = _APART_M if beside is None else _ARMS_REACH_M - 0.1
+        gap = _APART_M if beside is None else away_m - 0.1
         apart = [np.hypot(spots[:, 0] - other.x, spots[:, 1] - other.y) > gap for other in seating.stands]
         spots = spots[np.logical_and.reduce(apart)] if apart else spots
         if len(spots):
@@ -120,7 +124,7 @@ def start_spot(
     if beside is not None and radius != _ON_FLOOR_M:
         away = np.hypot(*(spots - [beside.x, beside.y]).T)
         # Near enough to hold, far enough not to be in each other.
-        spots = spots[[int(np.abs(away - _ARMS_REACH_M).argmin())]]
+        spots = spots[[int(np.abs(away - away_m).argmin())]]
     x, y = (float(value) for value in spots[seating.pick(len(spots))])
     if beside is not None:
         near, middle = None, np.array([beside.x, beside.y])
