@@ -83,23 +83,23 @@ class Collate:
 
     def __call__(self, items: list[Item]) -> dict[str, Any]:
         frames = -(-max(len(item.motion) for item in items) // self._patch) * self._patch
-        motion = self._normaliser.normalise(_pad([item.motion for item in items], frames))
-        frame_mask = _mask([len(item.motion) for item in items], frames)
-        known = _pad([(item.label >= 0)[:, None] for item in items], frames)[..., 0]
+        motion = self._normaliser.normalise(pad_rows([item.motion for item in items], frames))
+        frame_mask = rows_there([len(item.motion) for item in items], frames)
+        known = pad_rows([(item.label >= 0)[:, None] for item in items], frames)[..., 0]
         tokens = max(len(item.text) for item in items)
         return {
             "motion": (motion * frame_mask[..., None])[:, None],
             "frame_mask": frame_mask[:, None],
             "event_known": known[:, None],
-            "text_tokens": _pad([item.text.astype(np.float32) for item in items], tokens),
-            "text_mask": _mask([len(item.text) for item in items], tokens),
+            "text_tokens": pad_rows([item.text.astype(np.float32) for item in items], tokens),
+            "text_mask": rows_there([len(item.text) for item in items], tokens),
             "caption": [item.caption for item in items],
             "id": [item.id for item in items],
             "number": items[0].number,
         }
 
 
-def _pad(arrays: list[np.ndarray], length: int) -> Tensor:
+def pad_rows(arrays: list[np.ndarray], length: int) -> Tensor:
     """Stack `(length_i, channel)` arrays as `(array, length, channel)`, zeros at the end."""
     out = np.zeros((len(arrays), length, arrays[0].shape[1]), arrays[0].dtype)
     for row, array in zip(out, arrays, strict=True):
@@ -107,7 +107,8 @@ def _pad(arrays: list[np.ndarray], length: int) -> Tensor:
     return torch.from_numpy(out)
 
 
-def _mask(lengths: list[int], length: int) -> Tensor:
+def rows_there(lengths: list[int], length: int) -> Tensor:
+    """Which rows of `pad_rows` hold something, `(array, length)`."""
     return torch.arange(length) < torch.tensor(lengths)[:, None]
 
 

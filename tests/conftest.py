@@ -54,7 +54,7 @@ class LetterEncoder(TextEncoder):
 def letter_encoder(monkeypatch: pytest.MonkeyPatch) -> TextEncoder:
     """`minilm` stands for `LetterEncoder` in this test, so that it need not wait for transformers."""
     encoder = LetterEncoder()
-    for module in ("datamodules.pack", "datamodules.world_packing", "callbacks.samples"):
+    for module in ("datamodules.pack", "datamodules.world_packing", "datamodules.humanml3d_pack", "callbacks.samples"):
         monkeypatch.setattr(f"{module}.load_text_encoder", lambda name="minilm", cache=None: encoder)
     return encoder
 
@@ -157,7 +157,7 @@ class InterHumanLayout:
         swing[:, 22:] = 0
         rotations = Rotation.from_rotvec(swing.reshape(-1, 3)).as_matrix().reshape(frames, 24, 3, 3)
         heading = turn + 0.2 * time
-        upright = Rotation.from_euler("z", heading) * Rotation.from_euler("x", np.pi / 2)
+        upright = Rotation.from_euler("z", heading[:, None]) * Rotation.from_euler("x", np.pi / 2)
         rotations[:, 0] = upright.as_matrix() @ rotations[:, 0]
         rest = reference_rest_joints().double().numpy() * size
         ahead = 0.8 * time[:, None] * np.stack((np.sin(heading), -np.cos(heading)), axis=-1)

@@ -127,13 +127,18 @@ def draw_sample(item: HumanML3DItem, rng: np.random.Generator) -> HumanML3DSampl
 
     The length is T cut down to a multiple of 4, and in one of three draws 4 less; the crop starts anywhere.
     """
+    pick, start, length = draw_crop(item.length, len(item.captions), rng)
+    caption = item.captions[pick]
+    features = item.features()[start : start + length]
+    return HumanML3DSample(item.id, caption.text, caption.tokens, features, length)
+
+
+def draw_crop(frames: int, captions: int, rng: np.random.Generator) -> tuple[int, int, int]:
+    """Which caption, the first frame and the length of one use of an item, see `draw_sample`."""
     # All drawn before use, so that the number of captions does not change the crop.
     pick, coin, place = rng.random(3)
-    caption = item.captions[int(pick * len(item.captions))]
-    length = (item.length // UNIT - (coin < 1 / 3)) * UNIT
-    start = int(place * (item.length - length + 1))
-    features = item.features()[start : start + length]
-    return HumanML3DSample(item.id, caption.text, caption.tokens, features, int(length))
+    length = (frames // UNIT - (coin < 1 / 3)) * UNIT
+    return int(pick * captions), int(place * (frames - length + 1)), int(length)
 
 
 def read_humanml3d(folder: Path, split: str, *, on_bad: OnBad = "refuse", progress: bool = False) -> HumanML3D:
