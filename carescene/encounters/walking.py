@@ -1,6 +1,5 @@
 """Somebody walks along a path with a recorded gait, stops and turns to face something; feet do not slide."""
 
-import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +9,7 @@ from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter1d
 
 from carescene.encounters.gait import Gait, about_z, blend_rotations
-from carescene.humans._retarget_feet import intervals, move_ankle
+from carescene.humans._retarget_feet import bridge_stances, intervals, move_ankle
 from carescene.humans.kinematics import forward_kinematics, local_rotations
 from carescene.humans.skeleton import JOINT
 from carescene.humans.skin_points import SkinPoints, load_skin_points
@@ -240,12 +239,7 @@ def _held(ankle: Float[np.ndarray, "frame 2"], stands: Bool[np.ndarray, "frame"]
         # Somebody who has come to a stand stays where that is.
         target = ankle[-1] if end == len(ankle) else ankle[start:end].mean(axis=0)
         correction[start:end] = target - ankle[start:end]
-    for (_, left), (right, _) in itertools.pairwise(runs):
-        blend = 0.5 - 0.5 * np.cos(np.pi * np.arange(1, right - left + 1) / (right - left + 1))
-        correction[left:right] = correction[left - 1] + blend[:, None] * (correction[right] - correction[left - 1])
-    if runs:
-        correction[: runs[0][0]] = correction[runs[0][0]]
-        correction[runs[-1][1] :] = correction[runs[-1][1] - 1]
+    correction = bridge_stances(correction, runs)
     size = np.linalg.norm(correction, axis=1, keepdims=True)
     return correction * np.minimum(1.0, _LARGEST_M / np.maximum(size, 1e-9))
 

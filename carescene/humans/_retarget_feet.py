@@ -109,6 +109,19 @@ def _correction(miss: Float[np.ndarray, "frame 3"], stance: Bool[np.ndarray, "fr
         correction[start:end] = part.mean(axis=0) - part
         # All stances share one floor, so heights are held at the take's level instead of each stance's own.
         correction[start:end, 2] = np.median(miss[stance, 2]) - part[:, 2]
+    return bridge_stances(correction, runs)
+
+
+def bridge_stances(
+    correction: Float[np.ndarray, "frame axis"], runs: list[tuple[int, int]]
+) -> Float[np.ndarray, "frame axis"]:
+    """Corrections of standing feet, led over smoothly from one stance to the next, constant before and after them.
+
+    Args:
+        correction: metres; only frames inside stances are read.
+        runs: first and past-the-last frame of every stance, see `intervals`; without any, nothing changes.
+    """
+    correction = correction.copy()
     for (_, left), (right, _) in itertools.pairwise(runs):
         blend = 0.5 - 0.5 * np.cos(np.pi * np.arange(1, right - left + 1) / (right - left + 1))
         correction[left:right] = correction[left - 1] + blend[:, None] * (correction[right] - correction[left - 1])
