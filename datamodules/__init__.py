@@ -2,6 +2,8 @@
 
 from datamodules.humanml3d import HumanML3DDataModule
 from datamodules.humanml3d_vectors import HumanML3DVectorsDataModule
+from datamodules.interhuman import InterHumanDataModule
+from datamodules.interhuman_pairs import InterHumanPairs, collate_pairs
 from datamodules.mocap import MocapDataModule
 from datamodules.packed import PackedDataModule
 from datamodules.scenes import SceneDataModule
@@ -9,7 +11,10 @@ from datamodules.scenes import SceneDataModule
 __all__ = [
     "HumanML3DDataModule",
     "HumanML3DVectorsDataModule",
+    "InterHumanDataModule",
+    "InterHumanPairs",
     "MocapDataModule",
     "PackedDataModule",
     "SceneDataModule",
+    "collate_pairs",
 ]
