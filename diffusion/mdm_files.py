@@ -76,9 +76,7 @@ def published_shapes(config: MdmConfig | None = None) -> dict[str, tuple[int, ..
     return shapes
 
 
-def load_published(
-    path: Path, normaliser: Normaliser, *, averaged: bool = True, steps: int | None = None
-) -> MdmModel:
+def load_published(path: Path, normaliser: Normaliser, *, averaged: bool = True, steps: int | None = None) -> MdmModel:
     """A published checkpoint as a model that is ready to sample.
 
     Args:
@@ -175,7 +173,9 @@ def _clean(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
             continue
         table = state.pop(name).float().flatten(1)
         if not torch.allclose(table, position_table(*table.shape), atol=1e-4):
-            raise UserError(f"Expected sines and cosines in '{name}' of '{path}', but got others. It is another network.")
+            raise UserError(
+                f"Expected sines and cosines in '{name}' of '{path}', but got others. It is another network."
+            )
     return state
 
 

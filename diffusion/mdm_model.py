@@ -78,9 +78,7 @@ class MdmModel(nn.Module):
         """Mean and standard deviation of the training data."""
         return Normaliser(self.feature_mean, self.feature_std)
 
-    def loss(
-        self, batch: dict[str, object], generator: torch.Generator | None = None
-    ) -> dict[str, Float[Tensor, ""]]:
+    def loss(self, batch: dict[str, object], generator: torch.Generator | None = None) -> dict[str, Float[Tensor, ""]]:
         """Training loss of a batch: the mean square error of x_0 over the frames of each clip, then over clips.
 
         A clip counts the same however long it is, as in the published code.
@@ -152,16 +150,17 @@ class MdmModel(nn.Module):
         motion = sample.motion[:, 0] * self.feature_std + self.feature_mean
         return (motion * exists[..., None])[:, : max(frames)]
 
-    def _guided(
-        self, text: Tensor, exists: Tensor, weight: float, rescale: float
-    ) -> Callable[[World, Levels], World]:
+    def _guided(self, text: Tensor, exists: Tensor, weight: float, rescale: float) -> Callable[[World, Levels], World]:
         def predict(x: World, levels: Levels) -> World:
             noisy, level = x.motion[:, 0], levels.motion[:, 0, 0]
             if weight == 1:
                 return x._replace(motion=self.network(noisy, level, text, exists)[:, None])
             # Both passes as one batch: the network is small, and one call is cheaper than two.
             both = self.network(
-                torch.cat((noisy, noisy)), level.repeat(2), torch.cat((text, torch.zeros_like(text))), exists.repeat(2, 1)
+                torch.cat((noisy, noisy)),
+                level.repeat(2),
+                torch.cat((text, torch.zeros_like(text))),
+                exists.repeat(2, 1),
             )
             full, without = both.chunk(2)
             return x._replace(motion=guide(full, [without], [weight], rescale)[:, None])

@@ -1,10 +1,13 @@
-"""`lightning fit|validate|test|predict`: LightningCLI on the motion diffusion model."""
+"""`lightning fit|validate|test|predict`: LightningCLI on the motion diffusion model, or on what a config names."""
 
 import sys
 import warnings
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+import lightning.pytorch as pl
+import yaml
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -33,8 +36,10 @@ class FitCLI(LightningCLI):
     """LightningCLI whose mistakes in the input come out as `UserError`, and whose config has each fact once."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Let the data follow the model's patch length."""
-        parser.link_arguments("model.denoiser.patch", "data.patch")
+        """Let the data follow the model's patch length; another model than ours has none."""
+        if not self.subclass_mode_model:
+            data = "data.init_args.patch" if self.subclass_mode_data else "data.patch"
+            parser.link_arguments("model.denoiser.patch", data)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, without LightningCLI's warning that a list of arguments is given beside `sys.argv`."""
@@ -53,6 +58,9 @@ class FitCLI(LightningCLI):
 def main(argv: list[str]) -> None:
     """Run `fit`, `validate`, `test` or `predict`, and say in one line what was written where.
 
+    A config whose `model` or `data` has a `class_path` brings a class of its own (Lightning's subclass mode); else they
+    are `DiffusionModule` and `SceneDataModule`, and their options stand directly below.
+
     Raises:
         UserError: for unknown keys, values of the wrong kind, missing files, and what the parts refuse.
     """
@@ -62,9 +70,12 @@ def main(argv: list[str]) -> None:
         with warnings.catch_warnings():
             for message in _NOT_FOR_USERS:
                 warnings.filterwarnings("ignore", message=message)
+            model, data = (names_class(arguments, section) for section in ("model", "data"))
             cli = FitCLI(
-                DiffusionModule,
-                SceneDataModule,
+                pl.LightningModule if model else DiffusionModule,
+                pl.LightningDataModule if data else SceneDataModule,
+                subclass_mode_model=model,
+                subclass_mode_data=data,
                 args=arguments,
                 auto_configure_optimizers=False,
                 # The module stores its own hyper-parameters, as plain values.
@@ -79,6 +90,30 @@ def main(argv: list[str]) -> None:
         raise UserError(_one_sentence(error, argv[0])) from error
     if cli.trainer.is_global_zero:
         sys.stdout.write(f"{_summary(cli)}\n")
+
+
+def names_class(arguments: list[str], section: str) -> bool:
+    """Whether a config among the arguments has a `class_path` in this section, or the arguments give one themselves.
+
+    A file that cannot be read counts as no: parsing it in earnest says what is wrong.
+    """
+    given = any(name.split("=", 1)[0] in (f"--{section}", f"--{section}.class_path") for name in arguments)
+    return given or any(
+        isinstance(part := _config(path).get(section), dict) and "class_path" in part for path in _configs(arguments)
+    )
+
+
+def _configs(arguments: list[str]) -> list[Path]:
+    following = [Path(path) for flag, path in pairwise(arguments) if flag in ("--config", "-c")]
+    return following + [Path(flag.split("=", 1)[1]) for flag in arguments if flag.startswith(("--config=", "-c="))]
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _summary(cli: FitCLI) -> str:
