@@ -7,9 +7,9 @@ from carescene.clips.taxonomy import OMNIFALL16, WARD_EVENTS
 from carescene.errors import UserError
 from carescene.humans.skeleton import JOINT_NAMES, MODEL_JOINTS
 from carescene.scenes.generator import PRESETS
-from carescene.scenes.scene import KINDS
 from carescene.situations.consistency import check_situation
 from carescene.situations.lined_yaml import Lined, nearest, read_lined
+from carescene.situations.reading_fields import choice, door, metres, number, or_default, shares, thing, whole
 from carescene.situations.situation import (
     DEFAULT_SECONDS,
     SAMPLED,
@@ -116,8 +116,8 @@ def parse_situation(text: str, file: str = "situation.yaml", folder: Path | None
         constraints=reader.constraints(),
         scene=reader.scene(),
         camera=reader.camera(),
-        count=_whole(top, "count", 1, 1, MOST_CLIPS),
-        seed=_whole(top, "seed", 0, 0, 2**53),
+        count=whole(top, "count", 1, 1, MOST_CLIPS),
+        seed=whole(top, "seed", 0, 0, 2**53),
         guidance=reader.guidance(),
         oversample=reader.oversample(),
         priors=reader.file(top.get("priors"), (".yaml", ".yml")),
@@ -155,29 +155,29 @@ class _Reader:
     def _person(self, entry: Lined) -> PersonRequest:
         entry.only(_PERSON_KEYS)
         return PersonRequest(
-            role=_choice(entry, "role", ROLES) or "person",
-            age_years=_number(entry, "age_years", *AGES, what="an age in years"),
-            sex=_choice(entry, "sex", ("female", "male")),
-            height_m=_number(entry, "height_m", *HEIGHTS, what="metres"),
-            weight_kg=_number(entry, "weight_kg", *WEIGHTS, what="kilograms"),
-            aid=_choice(entry, "aid", AIDS),
+            role=choice(entry, "role", ROLES) or "person",
+            age_years=number(entry, "age_years", *AGES, what="an age in years"),
+            sex=choice(entry, "sex", ("female", "male")),
+            height_m=number(entry, "height_m", *HEIGHTS, what="metres"),
+            weight_kg=number(entry, "weight_kg", *WEIGHTS, what="kilograms"),
+            aid=choice(entry, "aid", AIDS),
             start=self._start(entry.get("start")),
-            enter=_enter(entry.get("enter")),
-            at_s=_number(entry, "at_s", 0.0, self.seconds, what="seconds within the clip") or 0.0,
+            enter=door(entry.get("enter")),
+            at_s=number(entry, "at_s", 0.0, self.seconds, what="seconds within the clip") or 0.0,
             motion=self.file(entry.get("motion"), (".json", ".npz")),
-            take=_whole(entry, "take", 0, 0, 9),
+            take=whole(entry, "take", 0, 0, 9),
         )
 
     def _start(self, entry: Lined | None) -> Start | None:
         if entry is None:
             return None
         entry.only(("near", "side", "state"))
-        return Start(_thing(entry.get("near")), _choice(entry, "side", SIDES), _choice(entry, "state", STATES))
+        return Start(thing(entry.get("near")), choice(entry, "side", SIDES), choice(entry, "state", STATES))
 
     def event(self, entry: Lined) -> EventRequest:
         entry.only(_EVENT_KEYS)
-        label, cause = _choice(entry, "label", OMNIFALL16), _choice(entry, "cause", CAUSES)
-        ward_event = _choice(entry, "ward_event", tuple(WARD_EVENTS))
+        label, cause = choice(entry, "label", OMNIFALL16), choice(entry, "cause", CAUSES)
+        ward_event = choice(entry, "ward_event", tuple(WARD_EVENTS))
         if label is None and ward_event is None and cause is None:
             entry.refuse("an event with a label or a ward_event", "neither", "say what happens")
         return EventRequest(
@@ -185,8 +185,8 @@ class _Reader:
             label=label or ("fall" if ward_event is None else None),
             ward_event=ward_event or ward_event_of(label, cause),
             cause=cause,
-            direction=_choice(entry, "direction", DIRECTIONS),
-            side=_choice(entry, "side", SIDES),
+            direction=choice(entry, "direction", DIRECTIONS),
+            side=choice(entry, "side", SIDES),
             onset_s=self._time(entry, "onset_s"),
             end_s=self._time(entry, "end_s"),
             place=self._place(entry.get("place")),
@@ -196,11 +196,11 @@ class _Reader:
         if entry is None:
             return None
         entry.only(("near", "side", "within_m"))
-        near = _thing(entry.get("near"))
+        near = thing(entry.get("near"))
         if near is None:
             entry.refuse("a place near something", "no `near`", "name a kind of thing, such as near: bed")
-        within = _number(entry, "within_m", 0.1, 5.0, what="metres")
-        return Place(near, _choice(entry, "side", SIDES), 0.5 if within is None else within)
+        within = number(entry, "within_m", 0.1, 5.0, what="metres")
+        return Place(near, choice(entry, "side", SIDES), 0.5 if within is None else within)
 
     def constraints(self) -> Constraints:
         entry = self._top.get("constraints")
@@ -217,22 +217,22 @@ class _Reader:
 
     def _path_point(self, entry: Lined) -> PathPoint:
         entry.only(("at_s", "x", "y", "person"))
-        return PathPoint(self._needed(entry, "at_s"), _metres(entry, "x"), _metres(entry, "y"), self._who(entry))
+        return PathPoint(self._needed(entry, "at_s"), metres(entry, "x"), metres(entry, "y"), self._who(entry))
 
     def _keyframe(self, entry: Lined) -> Keyframe:
         entry.only(("at_s", "clip", "clip_s", "take", "person"))
         clip = self.file(entry.get("clip"), (".json", ".npz"))
         if clip is None:
             entry.refuse("a keyframe out of a clip", "no `clip`", "name a clip file")
-        moment = _number(entry, "clip_s", 0.0, 36_000.0, what="seconds") or 0.0
-        return Keyframe(self._needed(entry, "at_s"), clip, moment, _whole(entry, "take", 0, 0, 9), self._who(entry))
+        moment = number(entry, "clip_s", 0.0, 36_000.0, what="seconds") or 0.0
+        return Keyframe(self._needed(entry, "at_s"), clip, moment, whole(entry, "take", 0, 0, 9), self._who(entry))
 
     def _joint(self, entry: Lined) -> JointPoint:
         entry.only(("at_s", "joint", "x", "y", "z", "person"))
-        joint = _choice(entry, "joint", _MODEL_JOINTS)
+        joint = choice(entry, "joint", _MODEL_JOINTS)
         if joint is None:
             entry.refuse("the name of a joint", "none", "add joint: left_wrist or another")
-        x, y, z = (_number(entry, axis, -100.0, 100.0, what="metres") for axis in "xyz")
+        x, y, z = (number(entry, axis, -100.0, 100.0, what="metres") for axis in "xyz")
         if x is y is z is None:
             entry.refuse("at least one of x, y and z", "none", "say where the joint is to be")
         return JointPoint(self._needed(entry, "at_s"), joint, x, y, z, self._who(entry))
@@ -242,17 +242,17 @@ class _Reader:
         at = entry.get("at")
         if at is None:
             entry.refuse("a thing or the number of a person to look at", "no `at`", "add at: door or at: 1")
-        seen = at.whole(0, self._last_person) if isinstance(at.value, int) else _thing(at)
+        seen = at.whole(0, self._last_person) if isinstance(at.value, int) else thing(at)
         assert seen is not None
         return LookAt(seen, self._who(entry), self._time(entry, "from_s") or 0.0, self._time(entry, "to_s"))
 
     def _reach(self, entry: Lined) -> Reach:
         entry.only(("at_s", "object", "hand", "person"))
-        thing = _thing(entry.get("object"))
-        if thing is None:
+        name = thing(entry.get("object"))
+        if name is None:
             entry.refuse("a thing to reach for", "no `object`", "name a kind of thing")
-        hand = _choice(entry, "hand", SIDES) or "right"
-        return Reach(self._needed(entry, "at_s"), thing, hand, self._who(entry))
+        hand = choice(entry, "hand", SIDES) or "right"
+        return Reach(self._needed(entry, "at_s"), name, hand, self._who(entry))
 
     def scene(self) -> SceneRequest | None:
         entry = self._top.get("scene")
@@ -260,7 +260,7 @@ class _Reader:
             return None
         if isinstance(entry.value, dict):
             entry.only(("preset", "seed", "file"))
-            preset, file = _choice(entry, "preset", PRESETS), self.file(entry.get("file"), _ROOM_FILES)
+            preset, file = choice(entry, "preset", PRESETS), self.file(entry.get("file"), _ROOM_FILES)
             if (preset is None) == (file is None):
                 entry.refuse("a preset or a file", "both or neither", "name one of them")
             fixed = entry.get("seed")
@@ -297,7 +297,7 @@ class _Reader:
             return GuidanceWeights(text=entry.number(0.0, 100.0, what="a weight"))
         names = ("text", "scene", "constraints", "energies")
         entry.only(names)
-        return GuidanceWeights(*(_number(entry, name, 0.0, 100.0, what="a weight") for name in names))
+        return GuidanceWeights(*(number(entry, name, 0.0, 100.0, what="a weight") for name in names))
 
     def oversample(self) -> dict[str, dict[str, float]]:
         entry = self._top.get("oversample")
@@ -305,7 +305,7 @@ class _Reader:
             return {}
         if not isinstance(entry.value, dict):
             entry.refuse("attributes with shares", advice="write such as cause: {collapse: 0.5, slip: 0.5}")
-        return {name: _shares(shares) for name, shares in entry.value.items()}
+        return {name: shares(values) for name, values in entry.value.items()}
 
     def stream(self) -> StreamRequest | None:
         entry = self._top.get("stream")
@@ -323,9 +323,9 @@ class _Reader:
         return StreamRequest(
             plain.minutes,
             rates,
-            _or(_number(entry, "window_s", 4.0, 10.0, what="seconds"), plain.window_s),
-            _or(_number(entry, "prefix_s", 0.5, 4.0, what="seconds"), plain.prefix_s),
-            _or(_number(entry, "chunk_s", 10.0, 600.0, what="seconds"), plain.chunk_s),
+            or_default(number(entry, "window_s", 4.0, 10.0, what="seconds"), plain.window_s),
+            or_default(number(entry, "prefix_s", 0.5, 4.0, what="seconds"), plain.prefix_s),
+            or_default(number(entry, "chunk_s", 10.0, 600.0, what="seconds"), plain.chunk_s),
         )
 
     def file(self, entry: Lined | None, endings: tuple[str, ...]) -> str | None:
@@ -352,72 +352,15 @@ class _Reader:
             return 0
         value = given.value
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= self._last_person:
-            number = max(len(self.persons), 1)
-            given.refuse(f"a person from 0 to {self._last_person} (there {'is' if number == 1 else 'are'} {number})")
+            people = max(len(self.persons), 1)
+            given.refuse(f"a person from 0 to {self._last_person} (there {'is' if people == 1 else 'are'} {people})")
         return value
 
     def _time(self, entry: Lined, key: str) -> float | None:
-        return _number(entry, key, 0.0, self.seconds, what="seconds within the clip,")
+        return number(entry, key, 0.0, self.seconds, what="seconds within the clip,")
 
     def _needed(self, entry: Lined, key: str) -> float:
         value = self._time(entry, key)
         if value is None:
             entry.refuse(f"a time `{key}`", "none", f"add {key} in seconds")
         return value
-
-
-def _number(entry: Lined, key: str, low: float | int, high: float | int, *, what: str) -> float | None:
-    given = entry.get(key)
-    return None if given is None else given.number(low, high, what)
-
-
-def _metres(entry: Lined, key: str) -> float:
-    value = _number(entry, key, -100.0, 100.0, what="metres")
-    if value is None:
-        entry.refuse(f"`{key}` in metres", "none", f"add {key}")
-    return value
-
-
-def _whole(entry: Lined, key: str, default: int, low: int, high: int) -> int:
-    given = entry.get(key)
-    return default if given is None else given.whole(low, high)
-
-
-def _choice(entry: Lined, key: str, choices: tuple[str, ...]) -> str | None:
-    given = entry.get(key)
-    return None if given is None else given.word(choices)
-
-
-def _thing(entry: Lined | None) -> str | None:
-    """A kind of thing, or the id of one such as bed-1."""
-    if entry is None:
-        return None
-    word = entry.word(what="a kind of thing")
-    if word in KINDS or any(word.startswith(f"{kind}-") for kind in KINDS):
-        return word
-    return entry.refuse(
-        f"a kind of thing ({', '.join(KINDS)}) or the id of one, such as bed-1",
-        advice=nearest(word, KINDS) or "choose one of these",
-    )
-
-
-def _enter(entry: Lined | None) -> str | None:
-    if entry is None:
-        return None
-    word = entry.word()
-    if word != "door" and not word.startswith("door-"):
-        entry.refuse("door, or the id of one such as door-1", advice="people come in through doors")
-    return word
-
-
-def _shares(entry: Lined) -> dict[str, float]:
-    if not isinstance(entry.value, dict) or not entry.value:
-        entry.refuse("values with shares", advice="write such as {collapse: 0.5, slip: 0.5}")
-    shares = {name: share.number(0.0, 1.0, "a share") for name, share in entry.value.items()}
-    if abs(sum(shares.values()) - 1) > 0.005:
-        entry.refuse("shares that add up to 1", f"{sum(shares.values()):g}", "correct one of them")
-    return shares
-
-
-def _or(value: float | int | None, default: float | int) -> float:
-    return float(default) if value is None else value
