@@ -7,9 +7,10 @@ from typing import Any, Final
 import numpy as np
 
 from carescene.clips.prepare.splits import SPLITS
+from carescene.clips.taxonomy import WARD_EVENTS
 from carescene.simulation.events import Assistance, Perturbation, Protect, Settle, Stiffness
 from carescene.simulation.situations.people import Person, Reaction, draw_person, draw_reaction
-from carescene.simulation.situations.plan import Activity, Imitation
+from carescene.simulation.situations.plan import Activity, Imitation, Plan
 from carescene.simulation.situations.references import Recording, Reference, ReferenceLibrary
 
 # Of all clips; each imitates a recording of its own split.
@@ -31,14 +32,46 @@ class Draft:
     recording: Recording
     mirrored: bool
 
-    @property
-    def common(self) -> dict[str, Any]:
-        """Fields of a `Plan` that are known already."""
-        return {"split": self.split, "person": self.person, "reaction": self.reaction}
-
     def imitate(self, at_s: float | int, stretch: float | int = 1.0, **more: Any) -> Imitation:
         """The imitation of this recording whose onset is at a moment of it; `more` are fields of `Imitation`."""
         return Imitation(self.reference.id, self.mirrored, float(at_s), float(stretch), **more)
+
+    def plan(
+        self,
+        rng: np.random.Generator,
+        family: str,
+        *,
+        onset_s: float,
+        loss_s: float,
+        events: Sequence[Perturbation],
+        seconds: float | None = None,
+        cause: str | None = None,
+        **more: Any,
+    ) -> Plan:
+        """The plan of this person's situation; the ward event is that of the family.
+
+        Args:
+            rng: source of chance.
+            family: its name in the catalogue.
+            onset_s, loss_s: see `Plan`.
+            events: in any order.
+            seconds: length of the clip; drawn as that of a fall when left out.
+            cause: the family's name when left out.
+            more: other fields of `Plan`.
+        """
+        return Plan(
+            family=family,
+            ward_event=f"fall_{family}" if f"fall_{family}" in WARD_EVENTS else family,
+            cause=cause or family,
+            split=self.split,
+            person=self.person,
+            reaction=self.reaction,
+            onset_s=onset_s,
+            loss_s=loss_s,
+            seconds=draw_length(rng, onset_s, loss_s) if seconds is None else seconds,
+            events=ordered(events),
+            **more,
+        )
 
 
 def draft(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from carescene.simulation.events import Assistance, Perturbation, Protect, Settle, Stiffness
-from carescene.simulation.situations.drawing import draft, draw_length, draw_loss, ordered
+from carescene.simulation.situations.drawing import draft, draw_loss
 from carescene.simulation.situations.moments import resting_moment
 from carescene.simulation.situations.plan import HEADINGS, Drift, Furniture, Plan, Side
 from carescene.simulation.situations.references import ReferenceLibrary
@@ -53,19 +53,17 @@ def draw_fall_out_of_bed(rng: np.random.Generator, library: ReferenceLibrary) ->
             movement=who.reaction.movement,
         ),
     ]
-    return Plan(
-        **who.common,
-        family="fall_out_of_bed",
-        ward_event="fall_out_of_bed",
+    return who.plan(
+        rng,
+        "fall_out_of_bed",
         cause="roll",
         imitation=who.imitate(at_s, drifts=(drift,), fade_s=0.5),
         activity="lying",
         posture="lying",
         onset_s=onset,
         loss_s=loss,
-        seconds=draw_length(rng, onset, loss),
         direction=side,
-        events=ordered(events),
+        events=events,
         furniture=(bed,),
         side=side,
     )

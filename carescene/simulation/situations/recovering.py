@@ -3,7 +3,7 @@
 import numpy as np
 
 from carescene.simulation.events import Assistance, HeldFoot, Perturbation, PoseTarget, Push
-from carescene.simulation.situations.drawing import SHORTEST_S, draft, draw_stretch, ordered
+from carescene.simulation.situations.drawing import SHORTEST_S, draft, draw_stretch
 from carescene.simulation.situations.people import Person
 from carescene.simulation.situations.plan import (
     Drift,
@@ -48,10 +48,9 @@ def draw_stumble_recover(rng: np.random.Generator, library: ReferenceLibrary) ->
         *_arms_out(rng, who.person, onset + 0.12, loss),
         Assistance(onset + 0.6 * loss, 0.6, 1.0),
     ]
-    return Plan(
-        **who.common,
-        family="stumble_recover",
-        ward_event="stumble_recover",
+    return who.plan(
+        rng,
+        "stumble_recover",
         cause="trip",
         imitation=who.imitate(at_s, stretch, drifts=(lean, upright)),
         activity=activity,
@@ -60,7 +59,7 @@ def draw_stumble_recover(rng: np.random.Generator, library: ReferenceLibrary) ->
         loss_s=loss,
         seconds=_length(rng, onset, loss),
         direction="forward",
-        events=ordered(events),
+        events=events,
         recovers=True,
         side=step.side,
     )
@@ -89,10 +88,9 @@ def draw_sway_recover(rng: np.random.Generator, library: ReferenceLibrary) -> Pl
         *_arms_out(rng, who.person, onset + 0.4 * half, loss),
         Assistance(onset + loss, 0.5, 1.0),
     ]
-    return Plan(
-        **who.common,
-        family="sway_recover",
-        ward_event="sway_recover",
+    return who.plan(
+        rng,
+        "sway_recover",
         cause="weight_shift",
         imitation=who.imitate(imitation.at_s, imitation.stretch, hold=imitation.hold, drifts=drifts),
         activity=activity,
@@ -101,7 +99,7 @@ def draw_sway_recover(rng: np.random.Generator, library: ReferenceLibrary) -> Pl
         loss_s=loss,
         seconds=_length(rng, onset, loss),
         direction=direction,
-        events=ordered(events),
+        events=events,
         recovers=True,
     )
 
@@ -141,10 +139,9 @@ def draw_grab_recover(rng: np.random.Generator, library: ReferenceLibrary) -> Pl
     # Turned by a quarter, the table's long side lies along the person; it begins 0.4 m beside the middle of the body.
     far_off, yaw = float(rng.uniform(0.76, 0.84)), float(rng.normal(0.0, 0.05)) + np.pi / 2
     table = Furniture("table", sign * far_off, float(rng.uniform(0.0, 0.2)), yaw)
-    return Plan(
-        **who.common,
-        family="grab_recover",
-        ward_event="grab_recover",
+    return who.plan(
+        rng,
+        "grab_recover",
         cause="weight_shift",
         imitation=who.imitate(imitation.at_s, imitation.stretch, hold=True, drifts=drifts),
         activity=activity,
@@ -153,7 +150,7 @@ def draw_grab_recover(rng: np.random.Generator, library: ReferenceLibrary) -> Pl
         loss_s=loss,
         seconds=_length(rng, onset, loss + held + 1.0),
         direction=side,
-        events=ordered(events),
+        events=events,
         furniture=(table,),
         recovers=True,
         side=side,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from carescene.simulation.events import Assistance, Perturbation, PoseTarget, Protect, Settle, Stiffness
-from carescene.simulation.situations.drawing import draft, draw_length, draw_loss, draw_stretch, falling, ordered
+from carescene.simulation.situations.drawing import draft, draw_length, draw_loss, draw_stretch, falling
 from carescene.simulation.situations.gait import joint_positions
 from carescene.simulation.situations.moments import resting_moment, sitting_down_moment
 from carescene.simulation.situations.plan import Drift, Furniture, Plan, heading
@@ -31,19 +31,16 @@ def draw_missed_seat(rng: np.random.Generator, library: ReferenceLibrary) -> Pla
         far += 0.25 if kind == "wheelchair" else 0.0
         x, y = far * np.sin(angle), -far * np.cos(angle)
         furniture = (Furniture(kind, float(x), float(y), float(rng.normal(0.0, 0.3)), params),)  # pyright: ignore[reportArgumentType]
-    return Plan(
-        **who.common,
-        family="missed_seat",
-        ward_event="fall_missed_seat",
-        cause="missed_seat",
+    return who.plan(
+        rng,
+        "missed_seat",
         imitation=who.imitate(at_s, stretch, fade_s=0.3),
         activity="sitting_down",
         posture="standing",
         onset_s=onset,
         loss_s=loss,
-        seconds=draw_length(rng, onset, loss),
         direction="backward",
-        events=ordered(events),
+        events=events,
         furniture=furniture,
     )
 
@@ -99,10 +96,9 @@ def _slide(rng: np.random.Generator, library: ReferenceLibrary, event: str, seat
             movement=who.reaction.movement,
         ),
     ]
-    return Plan(
-        **who.common,
-        family=event,
-        ward_event=event,
+    return who.plan(
+        rng,
+        event,
         cause="slide",
         imitation=who.imitate(at_s, drifts=(drift,), fade_s=0.5),
         activity="sitting",
@@ -111,6 +107,6 @@ def _slide(rng: np.random.Generator, library: ReferenceLibrary, event: str, seat
         loss_s=loss,
         seconds=draw_length(rng, onset, loss + 1.0),
         direction="forward",
-        events=ordered(events),
+        events=events,
         furniture=(seat,),
     )

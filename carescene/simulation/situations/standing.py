@@ -3,7 +3,7 @@
 import numpy as np
 
 from carescene.simulation.events import Assistance, Perturbation, PoseTarget, Push, Settle, Stiffness
-from carescene.simulation.situations.drawing import Draft, draft, draw_length, draw_loss, draw_stretch, falling, ordered
+from carescene.simulation.situations.drawing import Draft, draft, draw_loss, draw_stretch, falling
 from carescene.simulation.situations.gait import joint_positions
 from carescene.simulation.situations.moments import reaching_moment, standing_moment
 from carescene.simulation.situations.plan import (
@@ -35,19 +35,16 @@ def draw_weight_shift(rng: np.random.Generator, library: ReferenceLibrary) -> Pl
     direction = pick_direction(rng, {"backward": 0.50, "left": 0.19, "right": 0.19, "forward": 0.12})
     drift = Drift(onset, loss, heading(rng, direction, 0.2), lean=float(rng.uniform(0.20, 0.34)))
     events = falling(rng, who.reaction, onset, loss, held=float(rng.uniform(0.08, 0.25)))
-    return Plan(
-        **who.common,
-        family="weight_shift",
-        ward_event="fall_weight_shift",
-        cause="weight_shift",
+    return who.plan(
+        rng,
+        "weight_shift",
         imitation=with_drift(imitation, drift),
         activity=activity,
         posture=posture_of(activity),
         onset_s=onset,
         loss_s=loss,
-        seconds=draw_length(rng, onset, loss),
         direction=direction,
-        events=ordered(events),
+        events=events,
     )
 
 
@@ -72,19 +69,16 @@ def draw_bump(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
         Push(onset, seconds, joint, force(towards, push)),
         *falling(rng, who.reaction, onset, loss, held=0.06),
     ]
-    return Plan(
-        **who.common,
-        family="bump",
-        ward_event="fall_bump",
-        cause="bump",
+    return who.plan(
+        rng,
+        "bump",
         imitation=with_drift(imitation, drift),
         activity=activity,
         posture=posture_of(activity),
         onset_s=onset,
         loss_s=loss,
-        seconds=draw_length(rng, onset, loss),
         direction=direction,
-        events=ordered(events),
+        events=events,
     )
 
 
@@ -114,19 +108,16 @@ def draw_support_loss(rng: np.random.Generator, library: ReferenceLibrary) -> Pl
         ),
         *falling(rng, who.reaction, onset, loss, held=0.06),
     ]
-    return Plan(
-        **who.common,
-        family="support_loss",
-        ward_event="fall_support_loss",
-        cause="support_loss",
+    return who.plan(
+        rng,
+        "support_loss",
         imitation=with_drift(imitation, drift),
         activity=activity,
         posture=posture_of(activity),
         onset_s=onset,
         loss_s=loss,
-        seconds=draw_length(rng, onset, loss),
         direction=direction,
-        events=ordered(events),
+        events=events,
         side=side,
     )
 
@@ -155,19 +146,16 @@ def draw_collapse(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
         Assistance(onset + 0.1 * loss, 0.8 * loss, 0.0),
         Settle(onset + loss, surface="floor", delay_s=0.1, duration_s=0.5, share=float(rng.uniform(0.02, 0.05))),
     ]
-    return Plan(
-        **who.common,
-        family="collapse",
-        ward_event="fall_collapse",
-        cause="collapse",
+    return who.plan(
+        rng,
+        "collapse",
         imitation=with_drift(imitation, drift),
         activity=activity,
         posture=posture_of(activity),
         onset_s=onset,
         loss_s=loss,
-        seconds=draw_length(rng, onset, loss),
         direction=direction,
-        events=ordered(events),
+        events=events,
     )
 
 

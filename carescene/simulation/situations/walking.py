@@ -4,7 +4,7 @@ import numpy as np
 
 from carescene.errors import UserError
 from carescene.simulation.events import FootFriction, HeldFoot, Push
-from carescene.simulation.situations.drawing import Draft, draft, draw_length, draw_loss, draw_stretch, falling, ordered
+from carescene.simulation.situations.drawing import Draft, draft, draw_loss, draw_stretch, falling
 from carescene.simulation.situations.gait import Step, find_steps, joint_positions
 from carescene.simulation.situations.plan import Activity, Plan, force, heading, impulse_force, pick_direction
 from carescene.simulation.situations.references import ReferenceLibrary
@@ -36,19 +36,16 @@ def draw_trip(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
         Push(onset + 0.05, seconds, "spine3", force(towards, push)),
         *falling(rng, who.reaction, onset, loss, held=0.03),
     ]
-    return Plan(
-        **who.common,
-        family="trip",
-        ward_event="fall_trip",
-        cause="trip",
+    return who.plan(
+        rng,
+        "trip",
         imitation=who.imitate(at_s, stretch, fade_s=0.35),
         activity=activity,
         posture="walking",
         onset_s=onset,
         loss_s=loss,
-        seconds=draw_length(rng, onset, loss),
         direction=direction,
-        events=ordered(events),
+        events=events,
         side=step.side,
     )
 
@@ -77,19 +74,16 @@ def draw_slip(rng: np.random.Generator, library: ReferenceLibrary) -> Plan:
         Push(onset + 0.08, seconds, "spine3", force(towards, push)),
         *falling(rng, who.reaction, onset, loss, held=0.03),
     ]
-    return Plan(
-        **who.common,
-        family="slip",
-        ward_event="fall_slip",
-        cause="slip",
+    return who.plan(
+        rng,
+        "slip",
         imitation=who.imitate(at_s, stretch, fade_s=0.35),
         activity=activity,
         posture="walking",
         onset_s=onset,
         loss_s=loss,
-        seconds=draw_length(rng, onset, loss),
         direction=direction,
-        events=ordered(events),
+        events=events,
         side=step.side,
     )
 
