@@ -14,7 +14,7 @@ from diffusion.guided import Conditions, guided
 from diffusion.loss_config import LossConfig
 from diffusion.normaliser import Normaliser
 from diffusion.objects import object_scale
-from diffusion.process import DiffusionProcess, ProcessConfig
+from diffusion.process import DiffusionProcess, Divisor, ProcessConfig
 from diffusion.representation import FEATURES
 from diffusion.sampler import NoiseSource, SamplerConfig, timesteps
 from diffusion.training_levels import draw_levels
@@ -91,7 +91,11 @@ class MotionModel(nn.Module):
     # ------------------------------------------------------------------------------------------ training
 
     def loss(
-        self, batch: dict[str, object], generator: torch.Generator | None = None, progress: float | int = 1.0
+        self,
+        batch: dict[str, object],
+        generator: torch.Generator | None = None,
+        progress: float | int = 1.0,
+        divisor: Divisor | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
         """Training loss of a batch: `loss` to minimise and its parts for logging.
 
@@ -101,6 +105,9 @@ class MotionModel(nn.Module):
                 in metres with `object_mask (B,O)`. Other entries are ignored.
             generator: source of levels, noise and dropout; torch's global one when left out.
             progress: how far training has come, 0..1 (see `draw_levels`).
+            divisor: turns a count of frames (persons, things) into what the sum of their errors is divided by; the
+                count itself when left out. Processes that share a batch divide by their mean count: then the mean of
+                their gradients is the gradient of the whole batch, however unevenly its frames are spread.
 
         Returns:
             `loss`; weighted means of the groups and of `velocity`, `world_velocity`; and `x0_error`, the plain mean
@@ -132,12 +139,12 @@ class MotionModel(nn.Module):
         output = World(*(value.float() for value in output))
 
         target = World(*map(self.process.target, x0, noise, per_frame))
-        parts = world_losses(self.process, output, target, per_frame, present, event_known, shape_known)
+        parts = world_losses(self.process, output, target, per_frame, present, event_known, shape_known, divisor)
         t = per_frame.motion
         error = self.process.to_x0(output.motion, x_t.motion, t) - x0.motion
         learn = (present.frames & (t > 0))[..., None].to(error.dtype)
         weight = (self.process.loss_weight(t) * self.process.error_factor(t)).to(error.dtype)
-        parts |= velocity_losses(c, error, weight, learn, self.feature_std * self.config.fps)
+        parts |= velocity_losses(c, error, weight, learn, self.feature_std * self.config.fps, divisor)
         loss = sum((getattr(c, name) * value for name, value in parts.items()), torch.zeros_like(parts["trans"]))
         with torch.no_grad():
             parts["x0_error"] = weighted_mean(error**2, learn, learn).mean()

@@ -11,6 +11,7 @@ Every vector carries its own level: `x (*batch, dim)` goes with `t (*batch)`, an
 A motion `(person, frame, feature)` therefore has a level per person and frame; level 0 is a known, clean frame.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -23,6 +24,8 @@ from diffusion.schedules import ScheduleName, make_schedule
 
 Prediction = Literal["eps", "x0", "v"]
 Weighting = Literal["plain", "min_snr", "clamped_snr"]
+# How many vectors of a batch count -> what their sum of errors is divided by.
+Divisor = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -246,15 +249,24 @@ class DiffusionProcess(nn.Module):
         target: Float[Tensor, "*batch dim"],
         t: Int[Tensor, "*batch"],
         mask: Float[Tensor, "*batch 1"],
+        divisor: Divisor | None = None,
     ) -> Float[Tensor, " dim"]:
         """Weighted mean square error of each feature over the vectors whose mask is not 0 (Ho et al. 2020, eq. 14).
 
         Known vectors (t = 0) carry nothing to learn and do not count, whatever the mask says. With none left the
         loss is 0.
+
+        Args:
+            divisor: turns the count of vectors into what the sum is divided by; `at_least_one` when left out.
         """
         mask = mask * (t > 0)[..., None]
         weight = mask * self.loss_weight(t).to(output.dtype)
-        return (weight * (output - target) ** 2).flatten(0, -2).sum(0) / mask.sum().clamp(min=1)
+        return (weight * (output - target) ** 2).flatten(0, -2).sum(0) / (divisor or at_least_one)(mask.sum())
+
+
+def at_least_one(count: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """The count itself, or 1 where nothing counts, so that a sum over nothing stays 0."""
+    return count.clamp(min=1)
 
 
 def expand_levels(levels: Shaped[Tensor, "*batch token"], patch: int) -> Shaped[Tensor, "*batch frame"]:

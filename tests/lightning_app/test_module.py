@@ -15,7 +15,8 @@ from carescene.errors import UserError
 from datamodules import MocapDataModule
 from diffusion.denoiser import DenoiserConfig
 from diffusion.model import LossConfig
-from lightning_app.module import DiffusionModule, learning_rate_factor
+from lightning_app.module import DiffusionModule
+from lightning_app.training import learning_rate_factor
 
 SMALL = DenoiserConfig(dim=32, depth=2, heads=2, hidden=32)
 
