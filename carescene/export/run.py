@@ -6,6 +6,7 @@ from typing import Final
 
 from carescene.errors import UserError
 from carescene.export.films import export_kinetics, export_omnifall
+from carescene.export.humanml3d import export_humanml3d
 from carescene.export.motion import ENDINGS, export_motion
 from carescene.export.points import export_coco, export_mmaction
 from carescene.export.settings import Exported, ExportSettings
@@ -23,7 +24,7 @@ _FILM_FORMATS: Final[dict[str, Callable[[Sequence[FilmSource], ExportSettings], 
 # Skeletons come from labels alone, so that their items need no video.
 _WITHOUT_VIDEO: Final = ("mmaction",)
 
-EXPORT_FORMATS: Final[tuple[str, ...]] = (*_FILM_FORMATS, *ENDINGS)
+EXPORT_FORMATS: Final[tuple[str, ...]] = (*_FILM_FORMATS, *ENDINGS, "humanml3d")
 
 
 def export(folder: Path, kind: str, settings: ExportSettings) -> Exported:
@@ -34,7 +35,8 @@ def export(folder: Path, kind: str, settings: ExportSettings) -> Exported:
     are removed.
 
     Args:
-        folder: clips or rendered items for `amass`, `bvh` and `gltf`, rendered items for the others.
+        folder: clips or rendered items for `amass`, `bvh` and `gltf`, prepared clips for `humanml3d`, rendered items
+            for the others.
         kind: one of `EXPORT_FORMATS`.
         settings: where to, and how.
 
@@ -46,6 +48,8 @@ def export(folder: Path, kind: str, settings: ExportSettings) -> Exported:
         raise UserError(f"Expected a format out of {', '.join(EXPORT_FORMATS)}, but got '{kind}'. Choose one of these.")
     if settings.out.resolve() == folder.resolve():
         raise UserError(f"Expected another folder to write to than '{folder}', which is exported. Change --out.")
+    if kind == "humanml3d":
+        return export_humanml3d([folder], settings)
     if kind in ENDINGS:
         clips = find_clips(folder)
         writable_folder(settings.out)

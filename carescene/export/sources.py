@@ -79,7 +79,7 @@ def find_clips(folder: Path) -> list[ClipSource]:
         raise UserError(f"Expected a folder of clips at '{folder}', but it does not exist. Check the path.")
     if not has_items(folder):
         clips = [ClipSource(safe_name(path.stem), path) for path in list_clips(folder)]
-        _check_names(clips)
+        check_names(clips)
         return clips
     variants: dict[str, dict[str, tuple[str, Path]]] = defaultdict(dict)
     for item in list_items(folder):
@@ -93,7 +93,7 @@ def find_clips(folder: Path) -> list[ClipSource]:
     for clip, places in variants.items():
         alone = len(places) == 1
         sources += [ClipSource(safe_name(clip if alone else item), path) for item, path in places.values()]
-    _check_names(sources)
+    check_names(sources)
     return sorted(sources, key=lambda source: source.name)
 
 
@@ -117,7 +117,7 @@ def find_films(folder: Path, modality: str | None) -> list[FilmSource]:
             f"Expected {modality} in all {len(films)} items of '{folder}', but {len(lacking)} lack it, such as "
             f"'{lacking[0]}'. Render them again with --modalities {modality}, or choose another --modality."
         )
-    _check_names(films)
+    check_names(films)
     return films
 
 
@@ -129,7 +129,8 @@ def safe_name(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)
 
 
-def _check_names(sources: Sequence[ClipSource | FilmSource]) -> None:
+def check_names(sources: Sequence[ClipSource | FilmSource]) -> None:
+    """Refuse two sources of one name (UserError)."""
     names = [source.name for source in sources]
     twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
     if twice:

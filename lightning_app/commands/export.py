@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options of `lightning export`."""
-    parser.add_argument("clips", type=str, help="folder of clips, or of items written by `lightning render`")
+    parser.add_argument(
+        "clips",
+        type=str,
+        help="folder of clips, or of items written by `lightning render`; humanml3d: prepared folders, comma-separated",
+    )
     parser.add_argument(
         "--format",
         type=str,
         required=True,
-        help="motion: amass, bvh, gltf; films: kinetics, omnifall, coco, mmaction, webdataset",
+        help="motion: amass, bvh, gltf, humanml3d; films: kinetics, omnifall, coco, mmaction, webdataset",
     )
     parser.add_argument(
         "--out", type=str, required=True, help="folder to write to, made when missing; continued if not"
@@ -40,7 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> str:
     """Export, and say in one line what was written where."""
-    from carescene.export import ExportSettings, export
+    from carescene.export import ExportSettings, export, export_humanml3d
 
     out = Path(args.out)
     settings = ExportSettings(
@@ -53,7 +57,11 @@ def run(args: Namespace) -> str:
         body=None if args.body is None else Path(args.body),
         workers=args.workers,
     )
-    return summary(export(Path(args.clips), args.format, settings), args.format, out)
+    if args.format == "humanml3d":
+        done = export_humanml3d([Path(name) for name in args.clips.split(",") if name], settings)
+    else:
+        done = export(Path(args.clips), args.format, settings)
+    return summary(done, args.format, out)
 
 
 def parse_split(text: str) -> tuple[float, float, float]:

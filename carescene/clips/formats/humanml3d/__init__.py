@@ -9,6 +9,7 @@ from carescene.clips.formats.humanml3d.clips import (
     vectors_to_clip,
 )
 from carescene.clips.formats.humanml3d.folder import (
+    MIN_FRAMES,
     SPLITS,
     HumanML3D,
     HumanML3DItem,
@@ -41,6 +42,7 @@ __all__ = [
     "BLOCKS",
     "FPS",
     "JOINTS",
+    "MIN_FRAMES",
     "SPLITS",
     "WIDTH",
     "ExportedVectors",

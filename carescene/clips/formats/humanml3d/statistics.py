@@ -97,8 +97,8 @@ def check_against(statistics: Statistics, clips: list[Float[np.ndarray, "_ 263"]
         return
     frames = np.concatenate(clips).astype(np.float64)
     scaled = (frames - statistics.mean) / statistics.std
-    # Around the clips' own mean, then how far that mean is off: a mean of other data shows where spreads agree.
-    spreads = np.array([np.sqrt(scaled[:, block].var(axis=0).mean()) for block in BLOCKS.values()])
+    # By the rule that makes Std, so that it is 1 for the data's own; and how far the mean is off.
+    spreads = np.array([scaled[:, block].std(axis=0).mean() for block in BLOCKS.values()])
     shifts = np.array([np.abs(scaled[:, block].mean(axis=0)).mean() for block in BLOCKS.values()])
     # Few clips may hardly move in one block, so that only spreads that are too large count.
     worst = int(np.argmax(np.maximum(spreads, shifts)))
