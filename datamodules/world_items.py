@@ -1,7 +1,6 @@
-"""Clips of a world pack as training examples, and examples as batches: crops, order of persons, mirroring, frames."""
+"""Clips of a world pack as training examples, and examples as batches."""
 
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,72 +11,12 @@ from datamodules.batches import Draw
 from datamodules.pack import MODEL_FPS
 from datamodules.stored_motion import NUMBERS, steps
 from datamodules.world_pack import WorldPack, WorldSequence
+from datamodules.world_variation import StoredClip, Variation, WorldItem, vary_clip
 from diffusion.feature_moves import features_frame, mirror_map, move_features_
 from diffusion.normaliser import Normaliser
 from diffusion.objects import mirror_objects, move_objects
 from diffusion.representation import EVENT, FEATURES, MOTION_FEATURES, TRANS, leg_ratio
-from diffusion.world import BETAS, KIND, OBJECT_FEATURES, OBJECT_KINDS, PRESENT
-
-# Things this far from everybody's path may be missing: rooms are often known only around people.
-_FAR_M: Final = 2.5
-_DROP_ROOMS: Final = 0.25
-_DROP_THINGS: Final = 0.5
-_NEVER_DROPPED: Final = tuple(OBJECT_KINDS.index(kind) for kind in ("room", "wall", "door", "bed"))
-# Most batches get a few empty slots, so that sampling can leave slots empty; some get all, as free sampling has.
-_SPARE_SLOTS: Final = 4
-_ALL_SLOTS: Final = 0.25
-_NEW_SHAPES: Final = 0.5
-# Bodies beyond are rarer than one in eighty, and the far ends of two betas together look ill.
-_BETA_LIMIT: Final = 2.5
-_BATCH_CHOICES: Final = 1
-
-
-class WorldItem(NamedTuple):
-    """One example.
-
-    Attributes:
-        path, numbers, label, valid: `(person, frame, ...)` as stored, persons in the order of this draw.
-        shape, role: of its persons.
-        new_shape: betas to give a motion of the reference body, or None.
-        objects: `(slot, 28)`, in the pack's frame; empty slots at the end.
-        mirrored: whether the rest is still to be mirrored.
-        text: `(token, channel)`.
-    """
-
-    path: np.ndarray
-    numbers: np.ndarray
-    label: np.ndarray
-    valid: np.ndarray
-    shape: np.ndarray
-    role: list[int]
-    new_shape: np.ndarray | None
-    objects: np.ndarray
-    mirrored: bool
-    text: np.ndarray
-    caption: str
-    id: str
-    number: int
-
-
-@dataclass(frozen=True)
-class Variation:
-    """What may differ between two uses of a clip.
-
-    Attributes:
-        mirror: use a clip or its mirror image with equal chance.
-        trim: drop up to this many frames at the start, so that the grid of tokens falls on other frames each time.
-        shuffle: persons in any order; else as in the clip.
-        new_shapes: give half of the uses of one-person motion on the reference body another body.
-        no_scene: share of batches in which rooms are left out.
-        drop_far: leave out some things that are far from everybody.
-    """
-
-    mirror: bool = False
-    trim: int = 0
-    shuffle: bool = False
-    new_shapes: bool = False
-    no_scene: float = 0.0
-    drop_far: bool = False
+from diffusion.world import BETAS, OBJECT_FEATURES
 
 
 class WorldSequences(Dataset[WorldItem]):
@@ -103,69 +42,33 @@ class WorldSequences(Dataset[WorldItem]):
 
     def __getitem__(self, draw: Draw | int) -> WorldItem:
         draw = draw if isinstance(draw, Draw) else Draw(0, draw)
-        sequence, vary = self.sequences[draw.index], self._vary
-        rng = np.random.default_rng([self._seed, draw.pass_number, draw.index, draw.copy])
-        # Drawn in any case, so that one option does not change the other choices.
-        flip, pick, cut, body = rng.random(4)
-        mirrored = vary.mirror and flip < 0.5
-        skip = int(cut * (max(0, min(vary.trim, sequence.frames - self._shortest)) + 1))
-        path, numbers, label, valid = self._rows(sequence)
-        if not valid[:, skip].any():
-            skip = 0
-        order = self._order(valid[:, skip], rng)
-        rows = (order, slice(skip, None))
-        shape = self._pack.shape[sequence.person : sequence.person + sequence.persons][order]
-        # Motion that touches or meets something belongs to the body it was made with.
-        free = sequence.persons == 1 and not sequence.things and not shape.any()
-        new_shape = np.clip(rng.standard_normal(BETAS), -_BETA_LIMIT, _BETA_LIMIT).astype(np.float32)
-        captions = sequence.mirrored_captions if mirrored else sequence.captions
-        text = self._pack.captions[captions[int(pick * len(captions))]] if captions else None
-        return WorldItem(
-            path[rows],
-            numbers[rows],
-            label[rows],
-            valid[rows],
-            shape,
-            [sequence.roles[person] for person in order],
-            new_shape if vary.new_shapes and free and body < _NEW_SHAPES else None,
-            self._objects(sequence, draw, rng),
-            mirrored,
-            self._pack.text[text.start : text.start + text.tokens] if text else self._pack.text[:0],
-            text.text if text else "",
-            sequence.id,
-            draw.batch_number,
-        )
+        clip = self._stored(self.sequences[draw.index])
+        return vary_clip(clip, draw, self._seed, self._slots, self._vary, self._shortest)
 
-    def _rows(self, sequence: WorldSequence) -> tuple[np.ndarray, ...]:
+    def _stored(self, sequence: WorldSequence) -> StoredClip:
+        pack = self._pack
         rows = slice(sequence.start, sequence.start + sequence.persons * sequence.frames)
-        pack, shape = self._pack, (sequence.persons, sequence.frames)
-        return tuple(
-            array[rows].reshape(*shape, *array.shape[1:]) for array in (pack.path, pack.numbers, pack.label, pack.valid)
+        size = (sequence.persons, sequence.frames)
+        path, numbers, label, valid = (
+            array[rows].reshape(*size, *array.shape[1:]) for array in (pack.path, pack.numbers, pack.label, pack.valid)
+        )
+        return StoredClip(
+            sequence.id,
+            path,
+            numbers,
+            label,
+            valid,
+            pack.shape[sequence.person : sequence.person + sequence.persons],
+            pack.objects[sequence.thing : sequence.thing + sequence.things],
+            sequence.roles,
+            [self._text(number) for number in sequence.captions],
+            [self._text(number) for number in sequence.mirrored_captions],
+            pack.text.shape[1],
         )
 
-    def _order(self, there: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Persons in this draw's order; the first is there in the first frame, since all is seen from it."""
-        order = rng.permutation(len(there)) if self._vary.shuffle else np.arange(len(there))
-        leader = int(np.flatnonzero(there[order])[0])
-        return np.concatenate([order[leader : leader + 1], np.delete(order, leader)])
-
-    def _objects(self, sequence: WorldSequence, draw: Draw, rng: np.random.Generator) -> np.ndarray:
-        whole = np.random.default_rng([self._seed, draw.batch_number, _BATCH_CHOICES]).random(2)
-        drop, spare = rng.random(2)
-        none = np.zeros((0, OBJECT_FEATURES), np.float32)
-        if not sequence.things or whole[0] < self._vary.no_scene:
-            return none
-        stored = self._pack.objects[sequence.thing : sequence.thing + sequence.things]
-        vectors, reach = stored[:, :OBJECT_FEATURES], stored[:, OBJECT_FEATURES]
-        if self._vary.drop_far and drop < _DROP_ROOMS:
-            fixed = np.isin(vectors[:, KIND].argmax(1), _NEVER_DROPPED)
-            vectors = vectors[fixed | (reach < _FAR_M) | (rng.random(len(reach)) > _DROP_THINGS)]
-        vectors = vectors[: self._slots]
-        room = self._slots - len(vectors)
-        count = room if whole[1] < _ALL_SLOTS else int(spare * (min(room, _SPARE_SLOTS) + 1))
-        empty = np.zeros((count, OBJECT_FEATURES), np.float32)
-        empty[:, PRESENT] = -1.0
-        return np.concatenate([vectors, empty])
+    def _text(self, number: int) -> tuple[np.ndarray, str]:
+        caption = self._pack.captions[number]
+        return self._pack.text[caption.start : caption.start + caption.tokens], caption.text
 
 
 class WorldCollate:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -66,12 +66,71 @@ def pack_worlds(data_dirs: list[Path], pack_dir: Path, encoder_name: str = "mini
     )
 
 
+class WorldArrays(NamedTuple):
+    """One clip as it is stored, in a frame of its own: see `datamodules.world_pack` for the arrays.
+
+    Attributes:
+        path, numbers, label, valid: `(person, frame, ...)`.
+        shape: `(person, 10)`.
+        objects: `(thing, 29)`.
+    """
+
+    path: np.ndarray
+    numbers: np.ndarray
+    label: np.ndarray
+    valid: np.ndarray
+    shape: np.ndarray
+    objects: np.ndarray
+
+
+def encode_world(clip: Clip, clips: Path, rest: Float[Tensor, "11 24 3"]) -> WorldArrays:
+    """A clip's features and the things of its room, seen from the first person who is there in the first frame.
+
+    Args:
+        clip: at the model's frame rate.
+        clips: folder of the clip, to which the name of a scene file is relative.
+        rest: from `rest_of_shapes`.
+
+    Raises:
+        UserError: a clip of another frame rate or of too many people, a missing scene file, joints far out.
+    """
+    _check(clip)
+    betas = torch.from_numpy(clip.betas.astype(np.float32))
+    # Frames without the person may hold anything, NaN included.
+    there = torch.from_numpy(clip.valid)[..., None]
+    trans = torch.where(there, torch.from_numpy(clip.trans), 0.0)
+    poses = torch.where(there[..., None], torch.from_numpy(clip.poses), 0.0)
+    # Any frame of reference would do; this one makes statistics of all clips comparable.
+    first = int(clip.valid[:, 0].argmax())
+    angle, origin = canonical_frame(poses[first], trans[first])
+    poses, trans = move(poses, trans, angle, origin)
+    label = np.where(clip.valid, clip.frame_label, -1).astype(np.int8)
+    own = rest[0] + torch.einsum("pk,kjc->pjc", betas, rest[1:]) if betas.any() else None
+    path, numbers = stored(encode_motion(poses, trans, torch.from_numpy(label), own), clip.id)
+    there_at = path[:, ::_PATH_STEP][clip.valid[:, ::_PATH_STEP]]
+    things = _things(clip, clips, angle, origin, there_at[:, :2])
+    return WorldArrays(path, numbers, label, clip.valid, betas.numpy(), things)
+
+
+def motion_statistics(path: np.ndarray, numbers: np.ndarray, mirror: bool) -> np.ndarray:
+    """Mean and std of frames, and of their mirror images if asked for, `(2, 217)`.
+
+    Args:
+        path, numbers: rows of people who are there, as stored.
+        mirror: whether mirror images count as well.
+    """
+    motion = restored(torch.from_numpy(path), torch.from_numpy(numbers))
+    features = torch.nn.functional.pad(motion, (0, EVENT_CLASSES))
+    normaliser = Normaliser.fit(torch.cat((features, mirror_features(features))) if mirror else features)
+    return torch.stack((normaliser.mean, normaliser.std)).numpy()
+
+
 class _Writer:
     """Fills the folder of a new pack."""
 
     def __init__(self, folder: Path, mirror: bool) -> None:
         self._folder, self._mirror = folder, mirror
-        self._rest = _rest_joints()
+        self._rest = rest_of_shapes()
         self._sequences: list[WorldSequence] = []
         self._persons = 0
         self._captions: dict[str, int] = {}
@@ -115,23 +174,9 @@ class _Writer:
 
     def _add(self, clips: Path, folder: int, split: str, clip_id: str, files: Mapping[str, BinaryIO]) -> None:
         clip = load_clip(clips / clip_id)
-        _check(clip)
-        betas = torch.from_numpy(clip.betas.astype(np.float32))
-        # Frames without the person may hold anything, NaN included.
-        there = torch.from_numpy(clip.valid)[..., None]
-        trans = torch.where(there, torch.from_numpy(clip.trans), 0.0)
-        poses = torch.where(there[..., None], torch.from_numpy(clip.poses), 0.0)
-        # Any frame of reference would do; this one makes statistics of all clips comparable.
-        first = int(clip.valid[:, 0].argmax())
-        angle, origin = canonical_frame(poses[first], trans[first])
-        poses, trans = move(poses, trans, angle, origin)
-        label = np.where(clip.valid, clip.frame_label, -1).astype(np.int8)
-        rest = self._rest[0] + torch.einsum("pk,kjc->pjc", betas, self._rest[1:]) if betas.any() else None
-        path, numbers = stored(encode_motion(poses, trans, torch.from_numpy(label), rest), clip.id)
-        for name, array in zip(_STREAMS, (path, numbers, label, clip.valid), strict=True):
-            files[name].write(np.ascontiguousarray(array).tobytes())
-        there_at = path[:, ::_PATH_STEP][clip.valid[:, ::_PATH_STEP]]
-        things = _things(clip, clips, angle, origin, there_at[:, :2])
+        arrays = encode_world(clip, clips, self._rest)
+        for name in _STREAMS:
+            files[name].write(np.ascontiguousarray(getattr(arrays, name)).tobytes())
         persons, frames = clip.poses.shape[:2]
         mirrored = [mirror_text(text) for text in clip.text] if self._mirror and split == "train" else []
         self._sequences.append(
@@ -139,23 +184,23 @@ class _Writer:
                 id=clip.id,
                 folder=folder,
                 split=split,
-                group=_group(clip),
+                group=group_of(clip),
                 start=self._rows,
                 frames=frames,
                 persons=persons,
                 person=self._persons,
-                roles=_roles(clip),
+                roles=roles_of(clip),
                 captions=self._caption_numbers(clip.text),
                 mirrored_captions=self._caption_numbers(mirrored),
                 thing=self._things,
-                things=len(things),
+                things=len(arrays.objects),
             )
         )
-        self._shapes.append(betas.numpy())
-        self._objects.append(things)
+        self._shapes.append(arrays.shape)
+        self._objects.append(arrays.objects)
         self._persons += persons
         self._rows += persons * frames
-        self._things += len(things)
+        self._things += len(arrays.objects)
 
     def _caption_numbers(self, texts: list[str]) -> list[int]:
         return [self._captions.setdefault(text, len(self._captions)) for text in texts]
@@ -167,14 +212,10 @@ class _Writer:
         rows = np.concatenate([np.arange(s.start, s.start + s.persons * s.frames) for s in train])
         rows = rows[read["valid"][rows]]
         rows = rows[:: -(-len(rows) // _STATISTICS_FRAMES)]
-        motion = restored(torch.from_numpy(read["path"][rows]), torch.from_numpy(read["numbers"][rows]))
-        features = torch.nn.functional.pad(motion, (0, EVENT_CLASSES))
-        both = torch.cat((features, mirror_features(features))) if self._mirror else features
-        normaliser = Normaliser.fit(both)
-        return torch.stack((normaliser.mean, normaliser.std)).numpy()
+        return motion_statistics(read["path"][rows], read["numbers"][rows], self._mirror)
 
 
-def _rest_joints() -> Float[Tensor, "11 24 3"]:
+def rest_of_shapes() -> Float[Tensor, "11 24 3"]:
     """Rest joints at betas 0 and what each beta adds to them (the body is linear in its betas), metres."""
     # Late: smplx is heavy, and packs that exist do not need it.
     from carescene.humans.body import load_body
@@ -195,14 +236,15 @@ def _check(clip: Clip) -> None:
         raise UserError(f"Clip '{clip.id}': expected {problem}. Prepare it again with `lightning prepare`.")
 
 
-def _group(clip: Clip) -> str:
+def group_of(clip: Clip) -> str:
     """What a clip counts as when classes are balanced."""
     named = clip.attributes.get("class") or clip.attributes.get("action")
     shown = next((event.ward_event for event in clip.events if event.ward_event), None)
     return named or shown or "unknown"
 
 
-def _roles(clip: Clip) -> list[int]:
+def roles_of(clip: Clip) -> list[int]:
+    """Indices into `ROLES` of a clip's persons; 0 where the role is not known."""
     names = [person.role for person in clip.persons] or ["unknown"] * clip.num_persons
     return [ROLES.index(name) if name in ROLES else 0 for name in names]
 
