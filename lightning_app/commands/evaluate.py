@@ -18,7 +18,7 @@ _MEASURES: Final[dict[str, str]] = {
     "diversity": "variety for one caption, and distance to the nearest training clip",
     "steps": "quality and seconds per clip against the number of sampling steps",
     "situations": "clips made by `lightning generate SITUATION.yaml`: is it there what was asked for, and how exactly",
-    "distribution": "weighted clips of an oversampled situation: do their weights bring back the priors",
+    "distribution": "weighted clips, or draws, of an oversampled situation: do their weights bring back the priors",
 }
 
 
@@ -125,7 +125,14 @@ def _add_common(parser: ArgumentParser) -> None:
 
 
 def _add_distribution(parser: ArgumentParser) -> None:
-    parser.add_argument("--dir", type=str, required=True, help="folder of clips with weights")
+    parser.add_argument("--dir", type=str | None, default=None, help="folder of clips with weights")
+    parser.add_argument(
+        "--situation",
+        type=str | None,
+        default=None,
+        help="situation file whose draws are judged before any clip is made, in place of --dir",
+    )
+    parser.add_argument("--num", type=int, default=4096, help="draws of --situation")
     parser.add_argument("--priors", type=str | None, default=None, help="priors file (default: the published ones)")
     parser.add_argument("--out", type=str | None, default=None, help="folder for the report (default: DIR/evaluation)")
     parser.add_argument("--threads", type=int | None, default=None, help="CPU threads (default: all)")
@@ -246,13 +253,24 @@ def _situations(options: Namespace) -> str:
 
 def _distribution(options: Namespace) -> str:
     from carescene.files import writable_folder
+    from carescene.situations import load_situation
     from carescene.situations.priors import load_priors
-    from lightning_app.evaluation.distribution import report_distribution, weighted_clips
+    from lightning_app.evaluation.distribution import draws_of, recognised, report_distribution, weighted_clips
 
-    priors = load_priors(Path(options.priors) if options.priors else None)
-    clips = weighted_clips(Path(options.dir))
+    if (options.dir is None) == (options.situation is None) or not (options.dir or options.out):
+        raise UserError(
+            "Expected --dir with clips, or --situation with --out, but got neither or both. Name what is to be judged."
+        )
+    situation = load_situation(Path(options.situation)) if options.situation else None
+    stated = options.priors or (situation.priors if situation else None)
+    priors = load_priors(Path(stated) if stated else None)
+    if situation is not None:
+        drawn, seconds = draws_of(situation, options.num), float(situation.seconds)
+    else:
+        clips = weighted_clips(Path(options.dir))
+        drawn, seconds = recognised(clips, priors), clips[0].seconds
     out = writable_folder(Path(options.out) if options.out else Path(options.dir) / "evaluation")
-    return report_distribution(out, clips, priors)
+    return report_distribution(out, drawn, priors, seconds)
 
 
 class _Job:

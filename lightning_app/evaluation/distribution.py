@@ -1,7 +1,9 @@
 """Weighted clips against the priors they were weighted by: do their weights bring back what happens in truth?"""
 
+import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +17,10 @@ from carescene.evaluation.onset import find_bed_exit, find_fall
 from carescene.evaluation.plots import bar_chart
 from carescene.evaluation.tracks import Track, tracks_of
 from carescene.humans.anthropometry import describe_body
+from carescene.situations.drawing import drawn_situation
 from carescene.situations.priors import OTHER, Prior, Priors
-from carescene.situations.weights import effective_size, self_normalised
+from carescene.situations.situation import Situation
+from carescene.situations.weights import effective_size, self_normalised, standard_errors
 from lightning_app.evaluation.reports import markdown_table, write_report
 
 # What the project promises: estimates this near to the prior, absolute.
@@ -41,32 +45,75 @@ def weighted_clips(folder: Path) -> list[Clip]:
     return weighted
 
 
-def report_distribution(out: Path, clips: Sequence[Clip], priors: Priors) -> str:
+@dataclass(frozen=True)
+class Weighted:
+    """A draw and its weight: the value of each attribute, and what the clip itself shows of them, if it was made."""
+
+    values: Mapping[str, str]
+    w: float
+    seen: Mapping[str, str | None] | None = None
+
+
+def draws_of(situation: Situation, count: int) -> list[Weighted]:
+    """The first draws of a situation, as its clips would have them; nothing is sampled.
+
+    Raises:
+        UserError: a situation that oversamples nothing.
+    """
+    if not situation.oversample:
+        raise UserError(
+            "Expected a situation with `oversample`, but got one that draws nothing. Add the shares wanted, such as "
+            "`oversample: {cause: {slip: 0.5, trip: 0.5}}`."
+        )
+    more = dataclasses.replace(situation, count=count)
+    draws = [drawn_situation(more, index)[0] for index in range(count)]
+    return [Weighted(draw.values, draw.w) for draw in draws if draw is not None]
+
+
+def recognised(clips: Sequence[Clip], priors: Priors) -> list[Weighted]:
+    """What was drawn for clips that carry weights, beside what they show."""
+    names = {key.removeprefix(_DRAWN) for clip in clips for key in clip.attributes if key.startswith(_DRAWN)}
+    found: list[Weighted] = []
+    for clip in tqdm(clips, desc="recognising", unit="clip", dynamic_ncols=True):
+        assert clip.weight is not None
+        values = {name: clip.attributes[_DRAWN + name] for name in names if _DRAWN + name in clip.attributes}
+        found.append(Weighted(values, clip.weight.w, _seen(clip, sorted(names), priors)))
+    return found
+
+
+def report_distribution(out: Path, drawn: Sequence[Weighted], priors: Priors, seconds: float) -> str:
     """Write `distribution.json`, `.md` and one chart per attribute, and return the line that sums them up.
 
-    For each attribute that was drawn: the share among the clips as they are, the self-normalised estimate by the drawn
-    values, the same by what is recognised in the clips, and the prior. Values that were never drawn cannot come back;
-    the prior is then taken among the others, and what is missing is told.
+    For each attribute that was drawn: the share among the draws as they are, the self-normalised estimate with its
+    standard error, the same by what is recognised in the clips, and the prior. Values that were never drawn cannot come
+    back; the prior is then taken among the others, and what is missing is told.
+
+    Args:
+        out: folder of the report.
+        drawn: clips, or draws without clips.
+        priors: to be brought back.
+        seconds: length of a clip; chances of events depend on it.
 
     Raises:
         UserError: for attributes that the priors do not know, or a folder that cannot be written.
     """
-    weights = np.array([clip.weight.w for clip in clips if clip.weight is not None])
-    names = sorted({key.removeprefix(_DRAWN) for clip in clips for key in clip.attributes if key.startswith(_DRAWN)})
-    seen = [_seen(clip, names, priors) for clip in tqdm(clips, desc="recognising", unit="clip", dynamic_ncols=True)]
-    tables = {name: _table(name, clips, weights, seen, priors) for name in names}
+    weights = np.array([each.w for each in drawn])
+    names = sorted({name for each in drawn for name in each.values})
+    tables = {name: _table(name, drawn, weights, priors.of(name, seconds)) for name in names}
     size = effective_size(weights)
     rows = [row for table in tables.values() for row in table["rows"]]
     worst = max(abs(row["drawn"] - row["prior"]) for row in rows)
+    kind = "clips" if any(each.seen is not None for each in drawn) else "draws"
     numbers = {
-        "clips": len(clips),
+        kind: len(drawn),
         "effective_sample_size": size,
         "priors": priors.file,
         "worst_error_drawn": worst,
+        "largest_standard_error": max(row["error"] for row in rows),
         "promised": PROMISED,
         "attributes": tables,
     }
-    write_report(out, "distribution", numbers, _text(numbers))
+    write_report(out, "distribution", numbers, _text(numbers, kind))
     for name, table in tables.items():
         series = {key: [row[key] for row in table["rows"]] for key in ("made", "drawn", "prior")}
         labels = [row["value"] for row in table["rows"]]
@@ -76,29 +123,28 @@ def report_distribution(out: Path, clips: Sequence[Clip], priors: Priors) -> str
     met = "within" if worst <= PROMISED else "NOT within"
     return (
         f"wrote distribution.json, .md and {len(tables)} charts to {out}: weighted shares are {met} {PROMISED:.0%} of "
-        f"the priors (worst {worst:.1%}), effective sample size {size:.1f} of {len(clips)}"
+        f"the priors (worst {worst:.1%}), effective sample size {size:.1f} of {len(drawn)} {kind}"
     )
 
 
-def _table(
-    name: str, clips: Sequence[Clip], weights: np.ndarray, seen: Sequence[dict[str, str | None]], priors: Priors
-) -> dict[str, Any]:
-    has = [index for index, clip in enumerate(clips) if _DRAWN + name in clip.attributes]
-    values = [clips[index].attributes[_DRAWN + name] for index in has]
-    prior = priors.of(name, clips[has[0]].seconds)
+def _table(name: str, drawn: Sequence[Weighted], weights: np.ndarray, prior: Prior) -> dict[str, Any]:
+    has = [index for index, each in enumerate(drawn) if name in each.values]
+    values = [drawn[index].values[name] for index in has]
     covered = {value: prior.shares.get(value, 0.0) for value in dict.fromkeys(values)}
     missing = 1.0 - sum(covered.values())
-    estimate = self_normalised(values, weights[has])
-    known = [index for index in has if seen[index].get(name) is not None]
-    recognised = self_normalised([str(seen[index][name]) for index in known], weights[known]) if known else {}
-    agree = [seen[index][name] == clips[index].attributes[_DRAWN + name] for index in known]
+    estimate, error = self_normalised(values, weights[has]), standard_errors(values, weights[has])
+    seen = {index: value for index in has if (value := (drawn[index].seen or {}).get(name)) is not None}
+    known = list(seen)
+    shown = self_normalised(list(seen.values()), weights[known]) if known else {}
+    agree = [value == drawn[index].values[name] for index, value in seen.items()]
     rows = [
         {
             "value": value,
             "clips": values.count(value),
             "made": values.count(value) / len(values),
             "drawn": estimate[value],
-            "recognised": recognised.get(value, 0.0) if recognised else None,
+            "error": error[value],
+            "recognised": shown.get(value, 0.0) if shown else None,
             "prior": share / sum(covered.values()),
         }
         for value, share in sorted(covered.items(), key=lambda pair: -pair[1])
@@ -114,18 +160,20 @@ def _table(
     }
 
 
-def _text(numbers: dict[str, Any]) -> str:
+def _text(numbers: dict[str, Any], kind: str) -> str:
     lines = [
-        "# Weighted clips against their priors\n",
-        f"{numbers['clips']} clips, effective sample size {numbers['effective_sample_size']:.1f}. Priors: "
+        f"# Weighted {kind} against their priors\n",
+        f"{numbers[kind]} {kind}, effective sample size {numbers['effective_sample_size']:.1f}. Priors: "
         f"{numbers['priors']}. Worst error of a share by the drawn values: {numbers['worst_error_drawn']:.2%} absolute "
-        f"(promised: {PROMISED:.0%}).\n",
+        f"(promised: {PROMISED:.0%}); largest standard error, were the draws independent: "
+        f"{numbers['largest_standard_error']:.2%}.\n",
     ]
-    header = ("value", "clips", "share as made", "weighted, drawn", "weighted, recognised", "prior")
+    columns = {"value": "value", "clips": kind, "made": "share as made", "drawn": "weighted, drawn"}
+    columns |= {"error": "standard error", "recognised": "weighted, recognised", "prior": "prior"}
     for name, table in numbers["attributes"].items():
-        rows = [[row[k] for k in ("value", "clips", "made", "drawn", "recognised", "prior")] for row in table["rows"]]
+        rows = [[row[key] for key in columns] for row in table["rows"]]
         given = f" (given {table['given']})" if table["given"] else ""
-        lines += [f"## {name}{given}\n", markdown_table(header, rows)]
+        lines += [f"## {name}{given}\n", markdown_table(list(columns.values()), rows)]
         lines.append(f"Source: {table['source']}" + (" - assumed shares." if table["assumed"] else ".") + "\n")
         if table["never_drawn"]:
             lines.append(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,6 @@ import torch
 
 from carescene.clips import list_clips, load_clip
 from diffusion.checkpoint import save_checkpoint
-from diffusion.denoiser import DenoiserConfig
-from diffusion.model import ModelConfig, MotionModel
 from lightning_app.main import main
 
 SITUATIONS = Path(__file__).parents[2] / "configs" / "situations"
@@ -27,20 +26,8 @@ count: 2
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    model = MotionModel(ModelConfig(denoiser=DenoiserConfig(dim=16, depth=1, heads=2, hidden=16)))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(0.02 * torch.randn_like(parameter))
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    save_checkpoint(model, path)
-    return path
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CARESCENE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+def checkpoint(tiny_checkpoint: Callable[[float], Path]) -> Path:
+    return tiny_checkpoint(0.02)
 
 
 def generate(situation: Path, model: Path, out: Path, **options: object) -> int:
@@ -161,3 +148,24 @@ def test_weights_bring_back_the_priors(fall, checkpoint, tmp_path, capsys):
     assert (out / "evaluation" / "distribution_sex.png").is_file()
     assert main(["evaluate", "distribution", f"--dir={SITUATIONS}"]) == 2
     assert "with weights" in capsys.readouterr().err
+
+
+def test_draws_bring_back_the_priors_before_any_clip_is_made(tmp_path, capsys):
+    rare = SITUATIONS / "rare_falls.yaml"
+    assert main(["evaluate", "distribution", f"--situation={rare}", "--num=2048", f"--out={tmp_path}"]) == 0
+    assert "within 2%" in capsys.readouterr().out
+    numbers = json.loads((tmp_path / "distribution.json").read_text())
+    assert numbers["draws"] == 2048
+    assert numbers["worst_error_drawn"] < numbers["largest_standard_error"] < 0.02
+    assert 0.2 < numbers["effective_sample_size"] / 2048 < 0.6
+    cause = numbers["attributes"]["cause"]
+    assert cause["agreement"] is None
+    assert {row["value"]: row["drawn"] for row in cause["rows"]}["slip"] == pytest.approx(0.03 / 0.98, abs=0.002)
+
+
+def test_draws_need_something_that_is_drawn_and_a_folder(tmp_path, capsys):
+    plain = SITUATIONS / "faint.yaml"
+    assert main(["evaluate", "distribution", f"--situation={plain}", f"--out={tmp_path}"]) == 2
+    assert "with `oversample`" in capsys.readouterr().err
+    assert main(["evaluate", "distribution", f"--situation={plain}"]) == 2
+    assert "neither or both" in capsys.readouterr().err

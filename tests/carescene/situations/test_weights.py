@@ -9,7 +9,7 @@ from carescene.errors import UserError
 from carescene.situations import parse_situation
 from carescene.situations.drawing import check_oversampling, drawn_situation
 from carescene.situations.priors import load_priors
-from carescene.situations.weights import effective_size, self_normalised
+from carescene.situations.weights import effective_size, self_normalised, standard_errors
 
 RARE = """
 seconds: 6
@@ -127,3 +127,18 @@ def test_own_priors(tmp_path):
     path.write_text("attributes:\n  company:\n    shares: {alone: 0.9, with: 0.5}\n")
     with pytest.raises(UserError, match="line 3"):
         load_priors(path)
+
+
+def test_standard_errors_are_those_of_shares_where_all_weigh_the_same_and_hold_for_weights():
+    values = ["slip"] * 30 + ["trip"] * 70
+    assert standard_errors(values, np.full(100, 3.0))["slip"] == pytest.approx(np.sqrt(0.3 * 0.7 / 100))
+    # Half of the draws are slips, a tenth in truth: the spread over many repetitions is the error told by one.
+    rng = np.random.default_rng(0)
+    found, told = [], []
+    for _ in range(400):
+        slips = rng.random(200) < 0.5
+        names = ["slip" if slip else "trip" for slip in slips]
+        weights = np.where(slips, 0.1 / 0.5, 0.9 / 0.5)
+        found.append(self_normalised(names, weights)["slip"])
+        told.append(standard_errors(names, weights)["slip"])
+    assert np.std(found) == pytest.approx(np.mean(told), rel=0.15)
