@@ -71,9 +71,10 @@ def test_the_reader_of_the_published_set_reads_it(prepared: Path, tmp_path: Path
     assert [caption.text for caption in item.captions] == ["a person walks to the left, upright", "walking fast"]
     assert [caption.text for caption in twin.captions] == ["a person walks to the right, upright", "walking fast"]
     assert item.captions[0].tokens[-1] == "upright/OTHER"
-    # The mirror image turns and goes sideways the other way, at the same height.
-    assert np.allclose(twin.features()[:, 0], -item.features()[:, 0], atol=1e-5)
-    assert np.allclose(twin.features()[:, 3], item.features()[:, 3], atol=1e-5)
+    # The mirror image goes sideways the other way, at the same height; the body is not quite symmetric.
+    assert np.abs(item.features()[:, 1]).max() > 0.01
+    assert np.allclose(twin.features()[:, 1], -item.features()[:, 1], atol=2e-3)
+    assert np.allclose(twin.features()[:, 3], item.features()[:, 3], atol=2e-3)
     joints = np.load(out / "new_joints" / "w1.npy")
     assert joints.shape == (50, 22, 3) and np.isclose(joints[..., 1].min(), 0, atol=1e-3)
     assert len((out / "all.txt").read_text().split()) == 8
