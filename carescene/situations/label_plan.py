@@ -62,15 +62,7 @@ def _quiet(situation: Situation, person: int, state: str | None) -> list[LabelSp
             return [LabelSpan(phases[0][0], 0.0, seconds)]
     if state in ("lying", "sitting", "fallen"):
         return [LabelSpan(STATE_LABEL[state], 0.0, 0.2 if asked else seconds)]
-    if state == "walking" and not asked and person in _walkers(situation):
-        return [LabelSpan("walk", 0.0, seconds)]
     return []
-
-
-def _walkers(situation: Situation) -> set[int]:
-    """Helpers of people who walk: they walk as long."""
-    helped = {event.person for event in situation.events if event.ward_event == "walk_assisted"}
-    return set(range(len(situation.people))) - helped if helped else set()
 
 
 def _before(state: str, facts: EventFacts, since: float | int, onset: float | int) -> list[LabelSpan]:

@@ -26,6 +26,8 @@ _STILL_S: Final = 0.5
 _AT_EDGE: Final = 0.6
 # From the pelvis of who lies on the floor to that of somebody about to kneel beside, as in composed pairs.
 _TO_FALLEN_M: Final = 1.0
+# What lasts without any movement.
+_STILL: Final = ("in_bed_still", "fallen_still")
 # What lasts, but not in one place.
 _MOVES: Final = ("in_bed_turning", "in_bed_restless", "wheelchair_move")
 
@@ -50,6 +52,7 @@ class PersonPlan:
         labels: frame labels that are known.
         since_s: when the person comes into the room.
         rest: where the person lies after a fall, if a place was asked for.
+        still: whether the person rests from beginning to end without moving, as who lies still in bed.
     """
 
     state: str | None
@@ -58,6 +61,7 @@ class PersonPlan:
     labels: list[LabelSpan] = field(default_factory=list)
     since_s: float | int = 0.0
     rest: Spot | None = None
+    still: bool = False
 
 
 @dataclass
@@ -103,6 +107,8 @@ def plan_situation(situation: Situation, scene: Scene | None, seed: int) -> Plan
     everybody = [plans[person] for person in people]
     for person, plan in enumerate(everybody):
         plan.labels = label_spans(situation, person, plan.state)
+        mine = [event for event in situation.events if event.person == person]
+        plan.still = len(mine) == 1 and mine[0].ward_event in _STILL and not mine[0].onset_s
     return Plan(prepared_room(situation, scene, everybody), everybody)
 
 
@@ -241,9 +247,12 @@ def _stay_and_go(
     plan.points += _still_until(start, float(event.onset_s))
     carrier = next((thing for thing in room.scene.objects if thing.id == start.thing), None)
     side = start_side(room, person, carrier.id) if carrier is not None and carrier.kind == "bed" else "front"
-    plan.points += [
-        Waypoint(at, spot) for at, spot in destinations(event, start, plan.state, carrier, target, side, seconds)
-    ]
+    leads = destinations(event, start, plan.state, carrier, target, side, seconds)
+    plan.points += [Waypoint(at, spot) for at, spot in leads]
+    if leads and leads[-1][1].pose is not None:
+        # Who has come to rest on a thing stays on it.
+        at, spot = leads[-1]
+        plan.points += [Waypoint(float(later), spot) for later in np.arange(at + _STILL_S, seconds - 0.05, _STILL_S)]
 
 
 def _still_until(start: Spot, onset: float | int) -> list[Waypoint]:
