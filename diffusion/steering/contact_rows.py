@@ -1,7 +1,6 @@
 """Where skin is inside things or other people, as wishes to move out: equations with a tolerance for `body_rows`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -9,20 +8,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from carescene.evaluation.people_contact import BONE_ENDS, BONE_STARTS
-from carescene.humans.skeleton import JOINT, MODEL_JOINTS, NUM_JOINTS
-from carescene.humans.skin_points import SkinPoints
-from carescene.scenes.contact_measures import near_scene
-from carescene.scenes.geometry import SceneGeometry
-from carescene.scenes.scene import Scene
 from diffusion.steering.body_rows import BodyRows
+from diffusion.steering.room_contact import WaysOut
+from diffusion.steering.skin import NUM_PARTS, Skin
 
-# One equation per part of the body and frame, at its deepest point: trunk, arms, legs.
-_ARMS: Final = tuple(
-    tuple(JOINT[f"{s}_{n}"] for n in ("shoulder", "elbow", "wrist", "hand")) for s in ("left", "right")
-)
-_LEGS: Final = tuple(tuple(JOINT[f"{s}_{n}"] for n in ("knee", "ankle", "foot")) for s in ("left", "right"))
-# Hands, which the model does not know, move with the wrists.
-_CARRIER: Final = [*range(MODEL_JOINTS), JOINT["left_wrist"], JOINT["right_wrist"]]
 # How exactly a depth is wanted away (metres): a part of the body that lies on something is pushed at many points.
 _TOLERANCE: Final = 0.004
 # More equations than this make the solution slower than a second; the deepest are met first.
@@ -31,81 +20,15 @@ _MOST: Final = 500
 _SHARE: Final = 0.8
 
 
-@dataclass(frozen=True)
-class Skin:
-    """Skin points of the people of a clip in the world, with the joints that carry them.
-
-    Attributes:
-        points: metres.
-        carrier: joint 0..21 that each point moves with.
-        group: part of the body of each point: 0 trunk and thighs, then arms and legs.
-    """
-
-    points: Float[Tensor, "person frame point 3"]
-    carrier: Int[Tensor, "point"]
-    group: Int[Tensor, "point"]
-
-    @classmethod
-    def of(
-        cls,
-        model: SkinPoints,
-        rotations: Float[Tensor, "person frame 24 3 3"],
-        trans: Float[Tensor, "person frame 3"],
-        betas: Float[Tensor, "person 10"],
-    ) -> "Skin":
-        """Posed points, in the precision of the skin model."""
-        kind = model.template.dtype
-        people = zip(rotations.to(kind), trans.to(kind), betas.to(kind), strict=True)
-        points = torch.stack([model.posed(turns, at, shape)[0] for turns, at, shape in people])
-        group = torch.zeros(NUM_JOINTS, dtype=torch.long)
-        for number, part in enumerate((*_ARMS, *_LEGS), start=1):
-            group[list(part)] = number
-        return cls(points, torch.tensor(_CARRIER)[model.part], group[model.part])
-
-
 def room_rows(
-    skin: Skin,
-    joints: Float[Tensor, "person frame 24 3"],
-    scene: Scene,
-    there: Bool[Tensor, "person frame"],
-    *,
-    allowed_m: float | int,
+    skin: Skin, joints: Float[Tensor, "person frame 24 3"], ways: WaysOut, *, allowed_m: float | int
 ) -> list[BodyRows]:
     """Points of people that are more than `allowed_m` inside furniture, walls or the floor, each to be moved out."""
-    points = skin.points
-    if not bool(there.any()):
-        return []
-    geometry = SceneGeometry.of([near_scene(scene, points[there].reshape(-1, 3).numpy())], dtype=points.dtype)
-    depth = room_depth(skin, joints, geometry, there)
-    person, frame, point = _deepest(depth, skin.group, allowed_m)
+    person, frame, point = _deepest(ways.depth, skin.group, allowed_m)
     if not len(person):
         return []
-    with torch.enable_grad():
-        at = points[person, frame, point].requires_grad_()
-        (normal,) = torch.autograd.grad(geometry.signed_distance(at[None]).sum(), at)
-    wanted = depth[person, frame, point] - allowed_m
-    return [_rows(skin, joints, person, frame, point, normal, wanted)]
-
-
-@torch.no_grad()
-def room_depth(
-    skin: Skin, joints: Float[Tensor, "person frame 24 3"], geometry: SceneGeometry, there: Bool[Tensor, "person frame"]
-) -> Float[Tensor, "person frame point"]:
-    """Depth of skin points in things, walls and floor (metres); -inf where a point is surely outside of all.
-
-    No distance changes faster than its point moves: a point is outside if its joint is further from things than the
-    point is from the joint. Most points of a room's clip are, and need no search.
-    """
-    points = skin.points
-    carriers = joints[..., :MODEL_JOINTS, :].to(points)
-    around = geometry.signed_distance(carriers.reshape(1, -1, 3))[0].reshape(carriers.shape[:3])
-    lever = (points - carriers[:, :, skin.carrier]).norm(dim=-1)
-    doubtful = (around[..., skin.carrier] < lever) & there[..., None]
-    depth = torch.full(points.shape[:3], -torch.inf, dtype=points.dtype)
-    chosen = points[doubtful]
-    if len(chosen):
-        depth[doubtful] = -geometry.signed_distance(chosen[None])[0]
-    return depth
+    wanted = ways.depth[person, frame, point] - allowed_m
+    return [_rows(skin, joints, person, frame, point, ways.direction[person, frame, point], wanted)]
 
 
 def people_rows(
@@ -162,7 +85,7 @@ def _deepest(
 ) -> tuple[Int[Tensor, "found"], Int[Tensor, "found"], Int[Tensor, "found"]]:
     """Person, frame and point of the deepest point of each part of the body in each frame, where too deep."""
     picked = []
-    for number in range(1 + len(_ARMS) + len(_LEGS)):
+    for number in range(NUM_PARTS):
         members = torch.nonzero(group == number)[:, 0]
         worst, which = depth[..., members].max(dim=-1)
         person, frame = torch.nonzero(worst > allowed_m, as_tuple=True)
