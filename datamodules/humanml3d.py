@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+from lightning.pytorch.utilities import rank_zero_info
+
 from carescene.clips.dropped import OnBad
 from datamodules.humanml3d_clips import convert_humanml3d
+from datamodules.humanml3d_key import SUMMARY_NAME
 from datamodules.scenes import SceneDataModule
 from datamodules.world_packing import pack_worlds
 
@@ -60,6 +63,13 @@ class HumanML3DDataModule(SceneDataModule):
         )
         self.folder, self.on_bad, self.convert_workers = folder, on_bad, convert_workers
 
+    def prepare_data(self) -> None:
+        """Convert and pack on one process of each machine, and say what is used and what was left out."""
+        super().prepare_data()
+        rank_zero_info((self._convert() / SUMMARY_NAME).read_text(encoding="utf-8").rstrip())
+
+    def _convert(self) -> Path:
+        return convert_humanml3d(self.folder, self.pack_dir, self.on_bad, self.convert_workers)
+
     def _make_pack(self) -> Path:
-        prepared = convert_humanml3d(self.folder, self.pack_dir, self.on_bad, self.convert_workers)
-        return pack_worlds([prepared], self.pack_dir, self.text_encoder, self.mirror)
+        return pack_worlds([self._convert()], self.pack_dir, self.text_encoder, self.mirror)

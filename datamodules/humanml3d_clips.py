@@ -9,7 +9,7 @@ from carescene.clips.formats.humanml3d import SPLITS, HumanML3DItem, read_humanm
 from carescene.errors import UserError
 from carescene.files import write_atomically
 from carescene.jobs import run_jobs
-from datamodules.humanml3d_key import folder_key
+from datamodules.humanml3d_key import folder_key, write_reports
 
 # Part of the key: raise it when clips are made in another way.
 _VERSION: Final = 1
@@ -23,7 +23,7 @@ def convert_humanml3d(folder: Path, out: Path, on_bad: OnBad = "refuse", workers
     Args:
         folder: official folder.
         out: where prepared folders lie, one for each state of the official one.
-        on_bad: see `read_humanml3d`. What was left out stands in `report-<split>.json`.
+        on_bad: see `read_humanml3d`. What was left out stands in `report-*.json` and `summary.txt`.
         workers: processes; None for one per core.
 
     Raises:
@@ -40,8 +40,8 @@ def convert_humanml3d(folder: Path, out: Path, on_bad: OnBad = "refuse", workers
     for item, done in run_jobs(_convert, missing, clips, workers=workers, label="posing bodies", unit="clip"):
         if isinstance(done, UserError):
             raise UserError(f"Clip '{item.id}': {done}") from done
+    write_reports(prepared, [data.report for data in read])
     for path, data in zip(lists, read, strict=True):
-        data.report.write(prepared / f"report-{data.split}.json")
         text = "".join(f"{item.id}\n" for item in data.items)
         write_atomically(path, lambda file, text=text: file.write(text.encode()))
     return prepared

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from carescene.clips.dropped import OnBad
+from carescene.clips.dropped import DropReport, OnBad
 from carescene.clips.formats.humanml3d import SPLITS, WIDTH, read_humanml3d
 from carescene.errors import UserError
-from datamodules.humanml3d_key import folder_key
+from datamodules.humanml3d_key import folder_key, write_reports
 from datamodules.pack_files import Caption, as_npy, build_folder, save_array, write_text
 from diffusion.normaliser import Normaliser
 from diffusion.text import load_text_encoder
@@ -67,7 +67,8 @@ class VectorPack:
 def pack_vectors(folder: Path, pack_dir: Path, encoder_name: str = "minilm", on_bad: OnBad = "refuse") -> Path:
     """Pack an official folder, unless that has been done, and return the folder of the pack.
 
-    `vectors.npy (frame, 263)` float32, `text.npy`, `stats.npy (2, 263)`, `report-<split>.json`, `pack.json`.
+    Arrays: `vectors.npy (frame, 263)` float32, `text.npy (token, channel)`, `stats.npy (2, 263)`; beside them
+    `report-<split>.json`, `summary.txt` and `pack.json`.
 
     Raises:
         UserError: what `read_humanml3d` refuses, no training clips, or nothing can be written.
@@ -78,11 +79,12 @@ def pack_vectors(folder: Path, pack_dir: Path, encoder_name: str = "minilm", on_
     def write(building: Path) -> None:
         sequences: list[VectorSequence] = []
         captions: dict[str, int] = {}
+        reports: list[DropReport] = []
         digest, rows = hashlib.sha256(), 0
         with (building / "vectors.raw").open("wb") as file:
             for split in SPLITS:
                 data = read_humanml3d(folder, split, on_bad=on_bad, progress=True)
-                data.report.write(building / f"report-{split}.json")
+                reports.append(data.report)
                 for item in tqdm(data.items, desc=f"packing {split}", unit="clip", disable=None):
                     content = np.ascontiguousarray(item.features()).tobytes()
                     texts = [caption.text for caption in item.captions]
@@ -93,7 +95,11 @@ def pack_vectors(folder: Path, pack_dir: Path, encoder_name: str = "minilm", on_
                     sequences.append(VectorSequence(item.id, split, rows, item.length, numbers))
                     rows += item.length
         if not any(sequence.split == "train" for sequence in sequences):
-            raise UserError(f"Expected usable clips in '{folder}/train.txt', but got none. See report-train.json.")
+            raise UserError(
+                f"Expected usable clips in '{folder}/train.txt', but got none: {reports[0].summary()}. "
+                "Unpack the data anew."
+            )
+        write_reports(building, reports)
         as_npy(building / "vectors.raw", building / "vectors.npy", np.float32, (rows, WIDTH))
         save_array(building / "stats.npy", np.stack((data.statistics.mean, data.statistics.std)).astype(np.float32))
         written = write_text(building, list(captions), encoder)

@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import Dataset
 
 from carescene.clips.dropped import OnBad
 from carescene.clips.formats.humanml3d import draw_crop
 from datamodules.batches import Draw, LengthBatches
+from datamodules.humanml3d_key import SUMMARY_NAME
 from datamodules.humanml3d_pack import VectorPack, open_vector_pack, pack_vectors
 from datamodules.mocap import pad_rows, rows_there
 from datamodules.packed import PackedDataModule
@@ -111,6 +113,10 @@ class HumanML3DVectorsDataModule(PackedDataModule):
         # Clips of the format have less than 200 frames; mirrored copies are on its lists.
         super().__init__([folder], batch_size, num_workers, False, 10.0, patch, text_encoder, packs, seed)
         self.folder, self.on_bad = folder, on_bad
+
+    def prepare_data(self) -> None:
+        """Pack on one process of each machine, and say what is used and what was left out."""
+        rank_zero_info((self._make_pack() / SUMMARY_NAME).read_text(encoding="utf-8").rstrip())
 
     def _make_pack(self) -> Path:
         return pack_vectors(self.folder, self.pack_dir, self.text_encoder, self.on_bad)

@@ -100,7 +100,7 @@ def check_against(statistics: Statistics, clips: list[Float[np.ndarray, "_ 263"]
     # By the rule that makes Std, so that it is 1 for the data's own; and how far the mean is off.
     spreads = np.array([scaled[:, block].std(axis=0).mean() for block in BLOCKS.values()])
     shifts = np.array([np.abs(scaled[:, block].mean(axis=0)).mean() for block in BLOCKS.values()])
-    # Few clips may hardly move in one block, so that only spreads that are too large count.
+    # Few clips may hardly move at all, so that only what is too large counts.
     worst = int(np.argmax(np.maximum(spreads, shifts)))
     if max(spreads[worst], shifts[worst]) > _WIDEST:
         raise UserError(
