@@ -1,6 +1,7 @@
 """What data modules of packed clips share: packing once, batches in a fixed order over all processes, resumption."""
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,6 +62,9 @@ class PackedDataModule(pl.LightningDataModule):
         self._dirs = data_dirs
         self._pack: Any = None
         self._given_normaliser: Normaliser | None = None
+        self._left_out: frozenset[str] = frozenset()
+        # With few clips left to predict, some processes have none.
+        self.allow_zero_length_dataloader_with_multiple_devices = True
 
     @property
     def pack(self) -> Any:
@@ -151,7 +155,7 @@ class PackedDataModule(pl.LightningDataModule):
         """
         dataset = self._sequences("train")
         trainer = self.trainer
-        rank, world_size = (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
+        rank, world_size = self._rank()
         batches = self._batches(dataset, rank, world_size)
         length = None
         if trainer is not None and trainer.max_steps > 0:
@@ -166,25 +170,43 @@ class PackedDataModule(pl.LightningDataModule):
         """The test split in a fixed order, sorted by length."""
         return self._in_order("test")
 
+    def leave_out(self, ids: Iterable[str]) -> None:
+        """Clips that `predict` need not make, because they are there already."""
+        self._left_out = frozenset(ids)
+
     def predict_dataloader(self) -> DataLoader[Any]:
-        """The test split: its captions and lengths are what `predict` generates motion for."""
-        return self._in_order("test")
+        """The test split: its captions and lengths are what `predict` generates motion for.
+
+        Each clip goes to one process only; processes need not make the same number of batches here.
+        """
+        dataset = self._sequences("test")
+        order = [at for at in self._order(dataset, "test") if dataset.sequences[at].id not in self._left_out]
+        rank, world_size = self._rank()
+        return DataLoader(Subset(dataset, order[rank::world_size]), batch_size=self.batch_size, **self._loading())
 
     def _in_order(self, split: str) -> DataLoader[Any]:
         dataset = self._sequences(split)
+        order = self._order(dataset, split)
+        rank, world_size = self._rank()
+        # Sorted, then dealt out: every process gets the same mixture of lengths. The last round is filled up from the
+        # front, because processes must make the same number of steps.
+        missing = -len(order) % world_size
+        mine = (order + order[:missing])[rank::world_size]
+        return DataLoader(Subset(dataset, mine), batch_size=self.batch_size, **self._loading())
+
+    def _order(self, dataset: Any, split: str) -> list[int]:
+        """All clips of a split, sorted by size."""
         if not len(dataset):
             names = ", ".join(f"'{folder}/splits/{split}.txt'" for folder in self._dirs)
             raise UserError(
                 f"Expected clips in {names}, but it is empty. "
                 "Prepare more data, or set trainer.limit_val_batches to 0 to train without validation."
             )
-        order = sorted(range(len(dataset)), key=lambda index: self._size_of(dataset.sequences[index]))
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
-        # Sorted, then dealt out: every process gets the same mixture of lengths. The last round is filled up from the
-        # front, because processes must make the same number of steps.
-        missing = -len(order) % world_size
-        mine = (order + order[:missing])[rank::world_size]
-        return DataLoader(Subset(dataset, mine), batch_size=self.batch_size, **self._loading())
+        return sorted(range(len(dataset)), key=lambda index: self._size_of(dataset.sequences[index]))
+
+    def _rank(self) -> tuple[int, int]:
+        """Number of this process, and how many there are."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
     def _loading(self) -> dict[str, Any]:
         return {

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from carescene import __version__
 from carescene.clips import Clip, Generator, PersonInfo
@@ -220,7 +220,7 @@ def clip_id(caption: str, seed: int) -> str:
     return f"{stem}-{seed}" if stem else str(seed)
 
 
-def hash_weights(model: MotionModel) -> str:
+def hash_weights(model: nn.Module) -> str:
     """First 16 hex digits of the SHA-256 of all weights and buffers, by name; the same on every device."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):

@@ -12,7 +12,7 @@ from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from callbacks import WriteClips
+from callbacks import WriteClips, predicted_clips
 from callbacks.averaged import log_folder
 from carescene.errors import UserError
 from datamodules import SceneDataModule
@@ -29,6 +29,8 @@ _NOT_FOR_USERS: Final = (
     # Our loaders read mapped arrays: on a CPU no worker is right.
     "The '.*_dataloader' does not have many workers",
     "Precision bf16-mixed is not supported by the model summary",
+    # When all that shall be predicted is there already, or nearly all.
+    "Total length of `.*` across ranks is zero",
 )
 
 
@@ -36,7 +38,8 @@ class FitCLI(LightningCLI):
     """LightningCLI whose mistakes in the input come out as `UserError`, and whose config has each fact once."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Let the data follow the model's patch length; another model than ours has none."""
+        """Where predictions go; and let the data follow the model's patch length, which other models do not have."""
+        parser.add_lightning_class_args(WriteClips, "predictions")
         if not self.subclass_mode_model:
             data = "data.init_args.patch" if self.subclass_mode_data else "data.patch"
             parser.link_arguments("model.denoiser.patch", data)
@@ -83,7 +86,7 @@ def main(argv: list[str]) -> None:
                 save_config_kwargs={"overwrite": True},
                 seed_everything_default=0,
                 # Our batches are already split between processes.
-                trainer_defaults={"use_distributed_sampler": False, "callbacks": [WriteClips()]},
+                trainer_defaults={"use_distributed_sampler": False},
                 parser_kwargs=_without_exit("fit", "validate", "test", "predict"),
             )
     except (MisconfigurationException, FileNotFoundError, PermissionError) as error:
@@ -123,7 +126,8 @@ def _summary(cli: FitCLI) -> str:
         where = f", checkpoints in {checkpoints}" if checkpoints else ""
         return f"trained to step {cli.trainer.global_step}: log in {folder}{where}"
     if cli.subcommand == "predict":
-        return f"clips of the test captions written to {folder / 'predictions'}"
+        written = next(one for one in cli.trainer.callbacks if isinstance(one, WriteClips)).folder(cli.trainer)
+        return f"clips of the test captions ({len(predicted_clips(written))}) written to {written}"
     return f"{cli.subcommand}: measures above, log in {folder}"
 
 

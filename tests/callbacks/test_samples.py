@@ -2,6 +2,7 @@
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,13 @@ from diffusion.denoiser import DenoiserConfig
 from lightning_app.module import DiffusionModule
 
 pytestmark = pytest.mark.usefixtures("letter_encoder")
+
+
+@pytest.fixture
+def drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw in a thread of this process, with stripes in place of people."""
+    monkeypatch.setattr("callbacks.samples.one_process", lambda: ThreadPoolExecutor(1))
+    monkeypatch.setattr("carescene.rendering.render_clip", draw_stripes)
 
 
 def run(folder: Path, data_dir: Path, callbacks: list[pl.Callback], **options: Any) -> tuple[pl.Trainer, Any]:
@@ -114,10 +122,8 @@ def draw_stripes(clip: Clip, *, width: int, height: int, fps: float, workers: in
     return np.broadcast_to(rows[:, None, :, None], (count, height, width, 3))
 
 
-def test_writes_videos_and_animated_images(
-    prepared_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("callbacks.samples.render_clip", draw_stripes)
+@pytest.mark.usefixtures("drawn_here")
+def test_writes_videos_and_animated_images(prepared_folder: Path, tmp_path: Path) -> None:
     callback = SampleVideos(["a person walks", "a man sits"], seconds=1.0, size=32, steps=2)
     trainer, _ = run(tmp_path, prepared_folder, [callback], val_check_interval=3)
     folder = Path(str(trainer.log_dir))
@@ -136,9 +142,21 @@ def test_writes_videos_and_animated_images(
     assert {"train/loss", "val/loss"} <= set(events.Tags()["scalars"])
 
 
+@pytest.mark.usefixtures("drawn_here")
+def test_an_error_while_drawing_is_not_lost(
+    prepared_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(clip: Clip, **_: Any) -> np.ndarray:
+        raise RuntimeError("no pencil")
+
+    monkeypatch.setattr("carescene.rendering.render_clip", fail)
+    with pytest.raises(RuntimeError, match="no pencil"):
+        run(tmp_path, prepared_folder, [SampleVideos(["a person walks"], seconds=1.0, size=32, steps=2)])
+
+
 @pytest.mark.slow
 def test_draws_people(prepared_folder: Path, tmp_path: Path) -> None:
-    """With the real renderer: the picture is not of one colour."""
+    """With the real renderer in a process of its own: the picture is not of one colour."""
     callback = SampleVideos(["a person walks"], seconds=1.0, size=64, fps=2.0, steps=2)
     trainer, _ = run(tmp_path, prepared_folder, [callback], max_steps=2)
     events = EventAccumulator(str(trainer.log_dir), size_guidance={"images": 0})
@@ -147,10 +165,8 @@ def test_draws_people(prepared_folder: Path, tmp_path: Path) -> None:
         assert np.asarray(picture.convert("RGB")).std() > 5
 
 
-def test_drawing_does_not_change_training(
-    prepared_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("callbacks.samples.render_clip", draw_stripes)
+@pytest.mark.usefixtures("drawn_here")
+def test_drawing_does_not_change_training(prepared_folder: Path, tmp_path: Path) -> None:
     _, plain = run(tmp_path, prepared_folder, [])
     _, drawn = run(tmp_path, prepared_folder, [SampleVideos(["a person walks"], seconds=1.0, size=32, steps=2)])
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), drawn.parameters(), strict=True))
@@ -159,6 +175,7 @@ def test_drawing_does_not_change_training(
 def test_says_so_before_training_when_open3d_is_missing(
     prepared_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("callbacks.samples.one_process", lambda: ThreadPoolExecutor(1))
     monkeypatch.setitem(__import__("sys").modules, "open3d", None)
     with pytest.raises(UserError, match=r"take SampleVideos out of trainer\.callbacks"):
         run(tmp_path, prepared_folder, [SampleVideos()])

@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
-from carescene.clips import list_clips, load_clip
+from callbacks import predicted_clips
+from carescene.clips import load_clip
 from lightning_app.main import main
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -34,7 +36,9 @@ def fit(config: str, folder: Path, *options: str) -> int:
 
 # Configs that bring classes of their own are tested with those.
 PLAIN = sorted(
-    f"diffusion/{path.name}" for path in (CONFIGS / "diffusion").glob("*.yaml") if "\n  class_path:" not in path.read_text()
+    f"diffusion/{path.name}"
+    for path in (CONFIGS / "diffusion").glob("*.yaml")
+    if "\n  class_path:" not in path.read_text()
 )
 
 
@@ -59,11 +63,28 @@ def test_fit_resume_validate_predict(prepared_folder: Path, tmp_path: Path, caps
     assert main(["validate", *shared, weights]) == 0
     assert "val/loss" in capsys.readouterr().out
     assert main(["predict", *shared, weights]) == 0
-    folder = Path(capsys.readouterr().out.splitlines()[-1].removeprefix("clips of the test captions written to "))
-    made = {path.stem: load_clip(path) for path in list_clips(folder)}
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told == "clips of the test captions (3) written to runs/debug/predictions"
+    folder = tmp_path / "runs/debug/predictions"
+    made = {path.stem: load_clip(path) for path in predicted_clips(folder)}
     assert set(made) == {"test-0", "test-1", "test-2"}
     for name, clip in made.items():
         assert clip.num_frames == load_clip(prepared_folder / "clips" / name).num_frames
+
+    # Once more: nothing is left to do; after a loss, the lost clip alone is made, as it was; other weights are refused.
+    stamps = {path.stem: path.stat().st_mtime_ns for path in predicted_clips(folder)}
+    lost = load_clip(folder / "test-1")
+    (folder / "test-1.json").unlink()
+    assert main(["predict", *shared, weights]) == 0
+    assert [name for name in stamps if (folder / f"{name}.json").stat().st_mtime_ns != stamps[name]] == ["test-1"]
+    np.testing.assert_allclose(load_clip(folder / "test-1").trans, lost.trans, atol=1e-4)
+    assert main(["predict", *shared, weights]) == 0
+    assert main(["predict", *shared, weights, "--data.seed=3", "--predictions.folder=elsewhere"]) == 0
+    assert len(predicted_clips(tmp_path / "elsewhere")) == 3
+    capsys.readouterr()
+    (folder / "test-1.json").unlink()
+    assert main(["predict", *shared]) == 2
+    assert "--predictions.folder" in capsys.readouterr().err
 
 
 def test_print_config_explains_every_field_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
