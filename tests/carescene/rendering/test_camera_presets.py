@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import trimesh
 
 from carescene import UserError
 from carescene.rendering.camera import Camera, check_lens, look_at, look_rotation
@@ -166,7 +167,6 @@ def test_cameras_in_furniture_are_refused():
 
 
 def test_cameras_in_furniture_of_a_scanned_room_are_refused(tmp_path):
-    trimesh = pytest.importorskip("trimesh")
     walls, block = trimesh.creation.box((5, 4, 2.6)), trimesh.creation.box((2, 1, 0.5))
     walls.apply_translation((0, 0, 1.3))
     walls.invert()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 
 from carescene.errors import UserError
 from carescene.scenes import (
@@ -159,7 +160,6 @@ def test_no_two_materials_share_a_visible_surface(kind: str, params: dict) -> No
 
 
 def test_own_mesh_of_an_object_stands_in_its_box(tmp_path: Path) -> None:
-    trimesh = pytest.importorskip("trimesh")
     trimesh.creation.box((0.4, 0.6, 1.0)).export(tmp_path / "thing.ply")
     own = SceneObject("thing", "other", (2.0, 1.0, 0.5), (0.4, 0.6, 1.0), yaw=np.pi / 2, mesh="thing.ply")
     mesh = scene_mesh(Scene("s", PLAN, objects=[own]), tmp_path)
@@ -170,7 +170,6 @@ def test_own_mesh_of_an_object_stands_in_its_box(tmp_path: Path) -> None:
 
 
 def test_own_mesh_of_a_room_is_named_by_its_objects(tmp_path: Path) -> None:
-    trimesh = pytest.importorskip("trimesh")
     room = trimesh.creation.box((6.0, 5.0, 2.6))
     room.apply_translation([3.0, 2.5, 1.3])
     chest = trimesh.creation.box((0.5, 0.5, 0.8))

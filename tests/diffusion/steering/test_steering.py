@@ -1,10 +1,11 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from carescene.errors import UserError
 from diffusion.denoiser import DenoiserConfig
 from diffusion.model import ModelConfig, MotionModel
-from diffusion.representation import MOTION_FEATURES, encode_motion
 from diffusion.sampler import SamplerConfig
 from diffusion.steering import (
     Bodies,
@@ -25,26 +26,14 @@ from diffusion.steering.projection import Problem
 from diffusion.world import OBJECT_FEATURES, World
 
 FRAMES = 48
+Swaying = Callable[..., torch.Tensor]
 
 
-def _motion(batch: int = 1, persons: int = 1, seed: int = 0) -> torch.Tensor:
-    """People that sway and turn slowly: every feature fits every other."""
-    make = torch.Generator().manual_seed(seed)
-    time = torch.linspace(0, 1, FRAMES).double()[:, None, None]
-    size = (batch * persons, 1, 24, 3)
-    base, swing = (0.3 * torch.randn(size, generator=make).double() for _ in range(2))
-    poses = base + swing * torch.sin(4 * time)
-    poses[:, :, 22:] = 0
-    trans = torch.randn(batch * persons, 1, 3, generator=make).double() * torch.tensor([1.0, 1.0, 0.0]) * time[:, :, 0]
-    trans[..., 2] = 0.9
-    label = torch.full(poses.shape[:2], -1)
-    features = encode_motion(poses, trans, label)[..., :MOTION_FEATURES]
-    return features.unflatten(0, (batch, persons))
-
-
-def _world(batch: int = 1, persons: int = 1) -> World:
+def _world(motion: torch.Tensor) -> World:
+    """A world of these people, with events at random and no room."""
+    batch, persons = motion.shape[:2]
     return World(
-        _motion(batch, persons).float(),
+        motion.float(),
         torch.rand(batch, persons, FRAMES, 16),
         torch.zeros(batch, persons, 10),
         torch.zeros(batch, 0, OBJECT_FEATURES),
@@ -60,10 +49,10 @@ def _energy_of(world: World, energy: HeightRange | KeepApart | KeepDistance) -> 
     return energy(bodies_of_features(world.motion, there, torch.ones(world.motion.shape[:2]), 20.0))
 
 
-def test_constraints_hold_and_the_energy_falls() -> None:
+def test_constraints_hold_and_the_energy_falls(swaying: Swaying) -> None:
     wish = HeightRange(joint="pelvis", highest_m=0.7)
     steering = Steering([_compile(RootPoint(0, 1.0, 1.0, 1.0), EventSpan(0, "fall", 1.0))], [wish])
-    world = _world()
+    world = _world(swaying())
     found = steering(world, 1.0)
     assert float(steering.residual(found).abs().max()) < 1e-6
     assert found.event[0, 0, 20, 1] == 1
@@ -71,17 +60,17 @@ def test_constraints_hold_and_the_energy_falls() -> None:
     assert torch.equal(found.shape, world.shape) and found.objects.shape == world.objects.shape
 
 
-def test_energies_wait_until_the_estimate_has_bodies() -> None:
-    world = _world()
+def test_energies_wait_until_the_estimate_has_bodies(swaying: Swaying) -> None:
+    world = _world(swaying())
     steering = Steering([_compile()], [HeightRange(highest_m=0.2)], config=SteeringConfig(energy_from=0.5))
     assert torch.allclose(steering(world, 0.4).motion, world.motion)
     assert not torch.allclose(steering(world, 0.6).motion, world.motion)
 
 
-def test_a_step_of_weight_one_ends_a_wish_that_is_linear() -> None:
+def test_a_step_of_weight_one_ends_a_wish_that_is_linear(swaying: Swaying) -> None:
     # A distance of one pelvis to a place is linear along the line through both, so one step arrives.
     problem = Problem([_compile()])
-    motion = _motion()
+    motion = swaying()
     place = (motion[0, 0, 20, :2] + torch.tensor([0.05, 0.0])).tolist()
     wish = KeepDistance(at=(place[0], place[1]), furthest_m=0.0, start_s=1.0, end_s=1.0)
     there = torch.ones(motion.shape[:3], dtype=torch.bool)
@@ -96,16 +85,16 @@ def test_a_step_of_weight_one_ends_a_wish_that_is_linear() -> None:
     assert torch.allclose(half, step / 2)
 
 
-def test_given_frames_stay() -> None:
+def test_given_frames_stay(swaying: Swaying) -> None:
     given = torch.zeros(1, 1, FRAMES, dtype=torch.bool)
     given[..., :16] = True
-    world = _world()
+    world = _world(swaying())
     found = Steering([_compile(RootPoint(0, 2.0, 1, 1))], [HeightRange(highest_m=0.5)], given=given)(world, 1.0)
     assert torch.allclose(found.motion[:, :, :16], world.motion[:, :, :16], atol=1e-6)
 
 
-def test_clips_of_a_batch_do_not_see_each_other_and_padding_is_cut() -> None:
-    world = _world(2, 2)
+def test_clips_of_a_batch_do_not_see_each_other_and_padding_is_cut(swaying: Swaying) -> None:
+    world = _world(swaying(2, 2))
     clips = [_compile(RootPoint(0, 1.0, 1, 1), persons=2), _compile(RootPoint(0, 0.5, -1, 1))]
     together = Steering(clips, [KeepApart()])(world, 0.8)
     alone = Steering(clips[:1], [KeepApart()])(World(*(part[:1] for part in world)), 0.8)
@@ -114,8 +103,8 @@ def test_clips_of_a_batch_do_not_see_each_other_and_padding_is_cut() -> None:
     assert torch.allclose(together.motion[1, 1], world.motion[1, 1], atol=1e-6)
 
 
-def test_a_weight_that_blows_up_is_reported_by_name() -> None:
-    world = _world(1, 2)
+def test_a_weight_that_blows_up_is_reported_by_name(swaying: Swaying) -> None:
+    world = _world(swaying(1, 2))
     motion = world.motion.clone()
     motion[:, 1] = motion[:, 0] + 0.001
     with pytest.raises(UserError, match="energy KeepApart of weight 1e"):
@@ -124,11 +113,11 @@ def test_a_weight_that_blows_up_is_reported_by_name() -> None:
         Steering([_compile(persons=2)])(world._replace(motion=motion * torch.nan), 1.0)
 
 
-def test_bad_use_is_refused() -> None:
+def test_bad_use_is_refused(swaying: Swaying) -> None:
     with pytest.raises(UserError, match="at least one clip"):
         Steering([])
     with pytest.raises(UserError, match="Expected 1 clips"):
-        Steering([_compile()])(_world(2), 1.0)
+        Steering([_compile()])(_world(swaying(2)), 1.0)
     with pytest.raises(UserError, match="energy_from within"):
         SteeringConfig(energy_from=2.0)
     with pytest.raises(UserError, match="at least 1 gradient step"):

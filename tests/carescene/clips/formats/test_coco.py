@@ -56,21 +56,22 @@ def test_fields_of_the_format(tmp_path: Path) -> None:
 
 
 def test_cocos_own_scores_are_full_marks_for_the_truth_and_not_for_less(tmp_path: Path) -> None:
-    pycocotools = pytest.importorskip("pycocotools.coco")
-    evaluation = pytest.importorskip("pycocotools.cocoeval")
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
     images, people = scene()
     write_coco(tmp_path / "a.json", images, people)
 
     def average_precision(shift: float) -> float:
         with contextlib.redirect_stdout(io.StringIO()):
-            truth = pycocotools.COCO(str(tmp_path / "a.json"))
+            truth = COCO(str(tmp_path / "a.json"))
             found = []
             for annotation in truth.dataset["annotations"]:
                 points = np.array(annotation["keypoints"], float).reshape(17, 3)
                 points[:, :2] += shift
                 kept = {key: annotation[key] for key in ("image_id", "category_id")}
                 found.append(kept | {"keypoints": points.ravel().tolist(), "score": 1.0})
-            scores = evaluation.COCOeval(truth, truth.loadRes(found), "keypoints")
+            scores = COCOeval(truth, truth.loadRes(found), "keypoints")
             scores.evaluate()
             scores.accumulate()
             scores.summarize()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import trimesh
 from scipy.spatial.transform import Rotation, Slerp
 
 from carescene.clips import Clip
@@ -163,7 +164,6 @@ def test_who_is_away_has_no_size() -> None:
 
 
 def test_trimesh_reads_it(tmp_path: Path) -> None:
-    trimesh = pytest.importorskip("trimesh")
     clip = two_people()
     bodies = rest_bodies(clip)
     (tmp_path / "two.glb").write_bytes(glb_bytes(clip, bodies))
