@@ -6,9 +6,9 @@ convolution and masked pooling.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
@@ -174,13 +174,22 @@ def confusion_matrix(
 
 def recogniser_metadata(model: ActionRecogniser) -> dict[str, str]:
     """Everything besides the weights that `recogniser_from` needs, as the flat strings that safetensors keeps."""
-    return {"classes": "\n".join(model.classes)} | {name: str(value) for name, value in asdict(model.config).items()}
+    return {"classes": "\n".join(model.classes)} | flat_settings(model.config)
 
 
 def recogniser_from(weights: dict[str, Tensor], metadata: dict[str, str]) -> ActionRecogniser:
     """The recogniser of `state_dict` weights and `recogniser_metadata`."""
-    defaults = asdict(RecogniserConfig())
-    config = RecogniserConfig(**{name: type(value)(metadata[name]) for name, value in defaults.items()})
-    model = ActionRecogniser(metadata["classes"].split("\n"), config)
+    model = ActionRecogniser(metadata["classes"].split("\n"), settings_from(RecogniserConfig(), metadata))
     model.load_state_dict(weights)
     return model.eval()
+
+
+def flat_settings(config: Any) -> dict[str, str]:
+    """Fields of a dataclass of numbers and words as the flat strings that safetensors keeps."""
+    return {item.name: str(getattr(config, item.name)) for item in fields(config)}
+
+
+def settings_from(defaults: Any, metadata: Mapping[str, str]) -> Any:
+    """The inverse of `flat_settings`; `defaults` says of which kind each field is. Other entries are ignored."""
+    kept = {item.name: type(getattr(defaults, item.name))(metadata[item.name]) for item in fields(defaults)}
+    return replace(defaults, **kept)

@@ -6,7 +6,7 @@ the generator. Its last hidden layer is the motion encoder of the distances betw
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import torch
@@ -15,7 +15,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from carescene.clips.taxonomy import OMNIFALL16
-from carescene.evaluation.recogniser import NUM_FEATURES, ConvBlock, motion_features, pad_motions
+from carescene.evaluation.recogniser import (
+    NUM_FEATURES,
+    ConvBlock,
+    flat_settings,
+    motion_features,
+    pad_motions,
+    settings_from,
+)
 from carescene.evaluation.ward_samples import DIRECTIONS, NUM_CONTEXT, WardSample
 
 STRIDE: Final = 2  # frames per token: onsets are read between tokens
@@ -176,13 +183,11 @@ def onset_token(logits: Float[Tensor, "token"]) -> float:
 
 def ward_metadata(model: WardRecogniser) -> dict[str, str]:
     """Everything besides the weights that `ward_recogniser_from` needs, as the flat strings that safetensors keeps."""
-    return {"events": "\n".join(model.events)} | {name: str(value) for name, value in asdict(model.config).items()}
+    return {"events": "\n".join(model.events)} | flat_settings(model.config)
 
 
 def ward_recogniser_from(weights: dict[str, Tensor], metadata: dict[str, str]) -> WardRecogniser:
     """The recogniser of `state_dict` weights and `ward_metadata`."""
-    defaults = asdict(WardConfig())
-    config = WardConfig(**{name: type(value)(metadata[name]) for name, value in defaults.items()})
-    model = WardRecogniser(metadata["events"].split("\n"), config)
+    model = WardRecogniser(metadata["events"].split("\n"), settings_from(WardConfig(), metadata))
     model.load_state_dict(weights)
     return model.eval()
