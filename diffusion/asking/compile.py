@@ -7,13 +7,14 @@ from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from carescene.clips import OMNIFALL_ID, Clip, PersonInfo, load_clip
 from carescene.humans.body import Body
 from carescene.humans.skeleton import JOINT
 from carescene.scenes.scene import Scene
+from carescene.situations.bystanders import with_bystanders
 from carescene.situations.casting import cast_people
 from carescene.situations.consistency import refuse_at
 from carescene.situations.plan import PersonPlan, Plan, plan_situation
@@ -22,6 +23,7 @@ from carescene.situations.things import Room, Spot
 from carescene.situations.vocabulary import facts_of
 from carescene.situations.wording import text_for
 from diffusion.asking.frame import Frame, frame_of_motion
+from diffusion.asking.lying import side_targets
 from diffusion.objects import DEFAULT_SLOTS, encode_scene
 from diffusion.representation import EVENT_CLASSES, MOTION_FEATURES, encode_motion
 from diffusion.steering import Constraint, Energy, HeightRange, JointTarget, Keyframe, PelvisHeight, RootPoint
@@ -46,6 +48,8 @@ class Asked:
         object_mask: slots of things that take part.
         infos, rest_joints: of each person.
         plan: places and times in the room's coordinates.
+        held: first frames whose motion is known, whole tokens or not, because an earlier stage made them.
+        rests: first frames in which each person rests, where labels alone do not tell.
     """
 
     text: str
@@ -66,11 +70,18 @@ class Asked:
     infos: list[PersonInfo]
     rest_joints: list[Float[Tensor, "24 3"]]
     requested: list[dict] = field(default_factory=list)
+    held: int = 0
+    rests: Int[Tensor, "person"] | None = None
 
     @property
     def persons(self) -> int:
         """Number of people."""
         return len(self.infos)
+
+    @property
+    def patch(self) -> int:
+        """Frames of one token."""
+        return self.known.motion.shape[2] // self.given.motion.shape[2]
 
 
 def compile_situation(
@@ -97,7 +108,7 @@ def compile_situation(
     Raises:
         UserError: one sentence with the line, for what cannot be in this room.
     """
-    plan = plan_situation(situation, scene, seed)
+    plan = with_bystanders(situation, plan_situation(situation, scene, seed))
     people = cast_people(situation, seed)
     betas = torch.from_numpy(np.stack([shape for _, shape in people]))
     played = _played(situation)
@@ -278,6 +289,9 @@ def constrain(asked: Asked, played: set[int]) -> None:
         begin = next((p for p in plan.points if onset is not None and abs(p.at_s - onset) < 1e-6 and p.at_s > 0), None)
         if begin is not None and begin.spot.pose is None and plan.state != "walking":
             _face(asked, person, begin.at_s, begin.spot, "standing")
+        for event in asked.situation.events:
+            if event.person == person:
+                asked.constraints += side_targets(event, plan, asked.rest_joints[person], asked.frames / asked.fps)
     _own_constraints(asked)
 
 

@@ -14,9 +14,11 @@ from carescene.clips import Clip, Generator, load_clip
 from carescene.scenes import SceneGeometry, scene_to_dict
 from diffusion.asking.compile import Asked
 from diffusion.asking.requests import requested_of
+from diffusion.asking.stages import first_stage, hold_beginning, next_stage, onset_frames
 from diffusion.asking.stillness import hold_still, resting_frames
 from diffusion.chain import Steer
 from diffusion.generator import MotionGenerator
+from diffusion.process import expand_levels
 from diffusion.representation import decode_motion
 from diffusion.sampler import SamplerConfig
 from diffusion.steering import (
@@ -53,11 +55,29 @@ def sample_asked(
     settings: Settings,
     progress: Callable[[int, int], object] | None = None,
 ) -> World:
-    """Sample clips together: all of one length, number of people and slots, and with the same wishes.
+    """Sample clips together: all with the same `batch_key`.
+
+    Clips in which something begins are sampled in stages (see `stages`).
+
+    Args:
+        progress: called with (steps done, steps in all) of the last stage.
 
     Raises:
         UserError: for constraints that contradict each other, or weights that make numbers explode.
     """
+    begun = [stage for asked in batch if (stage := first_stage(asked)) is not None]
+    if begun:
+        past = sample_asked(generator, begun, settings).motion
+        batch = [next_stage(asked, motion) for asked, motion in zip(batch, past, strict=True)]
+    return _sample(generator, batch, settings, progress)
+
+
+def _sample(
+    generator: MotionGenerator,
+    batch: Sequence[Asked],
+    settings: Settings,
+    progress: Callable[[int, int], object] | None,
+) -> World:
     first = batch[0]
     there = torch.stack([asked.there for asked in batch])
     known = World(*(torch.cat(parts) for parts in zip(*(asked.known for asked in batch), strict=True)))
@@ -76,14 +96,20 @@ def sample_asked(
         given=given,
         objects=first.known.objects.shape[1],
         object_mask=torch.stack([asked.object_mask for asked in batch]),
-        steer=_steer(batch, settings, there, float(generator.fps)),
+        steer=_steer(batch, settings, known, there, float(generator.fps)),
         progress=progress,
     )
 
 
 def batch_key(asked: Asked) -> tuple:
     """Clips with the same key can be sampled together."""
-    return asked.frames, asked.persons, asked.known.objects.shape[1], tuple(map(repr, asked.energies))
+    return (
+        asked.frames,
+        asked.persons,
+        asked.known.objects.shape[1],
+        onset_frames(asked),
+        tuple(map(repr, asked.energies)),
+    )
 
 
 def compiled_of(asked: Asked) -> ClipConstraints:
@@ -104,26 +130,29 @@ def compiled_of(asked: Asked) -> ClipConstraints:
 
 
 def _given_frames(asked: Asked) -> Bool[Tensor, "person frame"]:
-    patch = asked.there.shape[1] // asked.given.motion.shape[2]
-    return asked.given.motion[0].repeat_interleave(patch, dim=-1)
+    given = expand_levels(asked.given.motion[0], asked.patch).clone()
+    given[:, : asked.held] |= asked.there[:, : asked.held]
+    return given
 
 
-def _steer(batch: Sequence[Asked], settings: Settings, there: Tensor, fps: float) -> Steer:
-    """Rest until the onset first, then the constraints, which have the last word."""
+def _steer(batch: Sequence[Asked], settings: Settings, known: World, there: Tensor, fps: float) -> Steer:
+    """Rest until the onset and an earlier stage first, then the constraints, which have the last word."""
     steering = _steering(batch, settings, there)
-    counts = torch.stack([_resting(asked) for asked in batch])
+    counts, held = torch.stack([_resting(asked) for asked in batch]), batch[0].held
 
     def steer(world: World, progress: float) -> World:
-        return steering(world._replace(motion=hold_still(world.motion, counts, fps)), progress)
+        motion = hold_beginning(hold_still(world.motion, counts, fps), known.motion, there, held, fps)
+        return steering(world._replace(motion=motion), progress)
 
     return steer
 
 
 def _resting(asked: Asked) -> Int[Tensor, " person"]:
-    patch = asked.there.shape[1] // asked.given.event.shape[2]
-    labels_known = asked.given.event[0].repeat_interleave(patch, dim=-1)
+    if asked.rests is not None:
+        return asked.rests
     frames = slice(0, asked.frames)
-    return resting_frames(asked.known.event[0][:, frames], labels_known[:, frames], _given_frames(asked)[:, frames])
+    labelled = expand_levels(asked.given.event[0], asked.patch)[:, frames]
+    return resting_frames(asked.known.event[0][:, frames], labelled, _given_frames(asked)[:, frames])
 
 
 def _steering(batch: Sequence[Asked], settings: Settings, there: Tensor) -> Steering:
