@@ -33,22 +33,45 @@ class Overlap(NamedTuple):
 
 
 def frechet_distance(real: Float[Tensor, "n feature"], generated: Float[Tensor, "m feature"]) -> float:
-    """Squared Frechet distance of Gaussians fitted to two sets (Dowson and Landau 1982; "FID", Heusel et al. 2017).
+    """Squared Frechet distance of Gaussians fitted to two sets ("FID", Heusel et al. 2017); see `gaussian_distance`.
 
-    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1^1/2 S2 S1^1/2)^1/2), where the trace of the root is the sum of the roots of the
-    eigenvalues of a symmetric matrix; that never turns complex, however few vectors there are.
+    Covariances are those of samples (divided by n - 1), as in the field's code.
 
     Raises:
         UserError: fewer than two vectors in a set, different features, or values that are not finite.
     """
     _check(real, generated, 2)
     one, two = real.double(), generated.double()
-    first, second = torch.cov(one.T).reshape(one.shape[1], -1), torch.cov(two.T).reshape(two.shape[1], -1)
-    values, vectors = torch.linalg.eigh(first)
-    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-    shared = torch.linalg.eigvalsh(root @ second @ root).clamp(min=0).sqrt().sum()
-    distance = (one.mean(0) - two.mean(0)).square().sum() + first.trace() + second.trace() - 2 * shared
+    width = one.shape[1]
+    return gaussian_distance(
+        one.mean(0), torch.cov(one.T).reshape(width, width), two.mean(0), torch.cov(two.T).reshape(width, width)
+    )
+
+
+def gaussian_distance(
+    mean: Float[Tensor, "feature"],
+    covariance: Float[Tensor, "feature feature"],
+    other_mean: Float[Tensor, "feature"],
+    other_covariance: Float[Tensor, "feature feature"],
+) -> float:
+    """Squared Frechet distance of two Gaussians (Dowson and Landau 1982), also of singular ones.
+
+    |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^1/2. With S = R^T R from the eigenvalues of S, the last trace is the sum
+    of the singular values of R1 R2^T: no root is taken of a rounded zero, nothing turns complex, and nothing needs to
+    be added to a singular covariance, as the usual matrix root does.
+    """
+    one, two = _root(covariance.double()), _root(other_covariance.double())
+    shared = torch.linalg.svdvals(one @ two.T).sum()
+    offset = (mean.double() - other_mean.double()).square().sum()
+    distance = offset + one.square().sum() + two.square().sum() - 2 * shared
     return float(distance.clamp(min=0))
+
+
+def _root(covariance: Float[Tensor, "feature feature"]) -> Float[Tensor, "feature feature"]:
+    """R with R^T R = S; directions that are empty up to rounding are left out."""
+    values, vectors = torch.linalg.eigh(covariance)
+    smallest = len(values) * torch.finfo(values.dtype).eps * values.abs().max()
+    return values.where(values > smallest, 0.0).sqrt()[:, None] * vectors.T
 
 
 def neighbour_radius(features: Float[Tensor, "n feature"], k: int = NEIGHBOURS) -> Float[Tensor, "n"]:

@@ -12,6 +12,8 @@ import pytest
         ("carescene.evaluation.physics", 2),
         ("carescene.evaluation.metrics", 6),
         ("carescene.evaluation.diversity", 1),
+        ("carescene.evaluation.embedding_metrics", 11),
+        ("carescene.evaluation.replications", 1),
         ("lightning_app.evaluation.reports", 1),
     ],
 )

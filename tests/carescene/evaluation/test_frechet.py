@@ -1,5 +1,7 @@
 """Distances between feature sets: closed forms, scipy's matrix square root, and sets drawn from one distribution."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from carescene.errors import UserError
 from carescene.evaluation.frechet import (
     floor_of,
     frechet_distance,
+    gaussian_distance,
     neighbour_radius,
     overlap,
     tail_coverage,
@@ -108,3 +111,32 @@ def test_refuses_what_cannot_be_compared():
         frechet_distance(_normal(10, 3, 0), broken)
     with pytest.raises(UserError, match="rare"):
         tail_coverage(_normal(10, 3, 0), _normal(10, 3, 1), rare=torch.zeros(10, dtype=torch.bool))
+
+
+def _factor(rank: int, features: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(rank, features)) / rank**0.5
+
+
+@pytest.mark.parametrize(("one", "two"), [(6, 6), (40, 40), (12, 40), (40, 1), (12, 7)])
+def test_gaussians_agree_with_scipy_also_when_singular(one, two):
+    a, b = _factor(one, 40, 0), 0.7 * _factor(two, 40, 1)
+    means = np.random.default_rng(2).normal(size=(2, 40))
+    first, second = a.T @ a, b.T @ b
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scipy warns of singular matrices, and is then right to some digits only
+        root = np.real(sqrtm(first @ second))
+    expected = ((means[0] - means[1]) ** 2).sum() + np.trace(first + second - 2 * root)
+    got = gaussian_distance(*(torch.from_numpy(array) for array in (means[0], first, means[1], second)))
+    assert got == pytest.approx(expected, rel=1e-6)
+    # Without covariances at all: the trace of the root is the sum of the singular values of A B^T.
+    exact = ((means[0] - means[1]) ** 2).sum() + (a**2).sum() + (b**2).sum()
+    exact -= 2 * np.linalg.svd(a @ b.T, compute_uv=False).sum()
+    assert got == pytest.approx(exact, rel=1e-12)
+
+
+def test_a_gaussian_is_at_no_distance_from_itself_also_when_flat():
+    flat = torch.from_numpy(_factor(3, 30, 5))
+    mean = torch.zeros(30, dtype=torch.float64)
+    assert gaussian_distance(mean, flat.T @ flat, mean, flat.T @ flat) < 1e-12
+    still = torch.zeros(30, 30, dtype=torch.float64)
+    assert gaussian_distance(mean, still, mean + 2.0, still) == pytest.approx(120.0)
