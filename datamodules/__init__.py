@@ -7,6 +7,7 @@ from datamodules.interhuman_pairs import InterHumanPairs, collate_pairs
 from datamodules.mocap import MocapDataModule
 from datamodules.packed import PackedDataModule
 from datamodules.scenes import SceneDataModule
+from datamodules.shards import ShardDataModule
 
 __all__ = [
     "HumanML3DDataModule",
@@ -16,5 +17,6 @@ __all__ = [
     "MocapDataModule",
     "PackedDataModule",
     "SceneDataModule",
+    "ShardDataModule",
     "collate_pairs",
 ]

@@ -1,5 +1,6 @@
 """Which clips make which batch: a pure function of seed and batch number, so that any batch can be made again."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -26,7 +27,26 @@ class Draw(NamedTuple):
     copy: int = 0
 
 
-class LengthBatches(Sampler[list[Draw]]):
+class NumberedBatches(Sampler[list[Draw]]):
+    """Batches that are numbered on without end, each a pure function of its number."""
+
+    @property
+    @abstractmethod
+    def batches_per_pass(self) -> int:
+        """Number of batches of one rank in one pass over the data."""
+
+    @abstractmethod
+    def batch(self, number: int) -> list[Draw]:
+        """Clips of batch `number` of this rank, counted from the start of training."""
+
+    def __len__(self) -> int:
+        return self.batches_per_pass
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        return (self.batch(number) for number in range(len(self)))
+
+
+class LengthBatches(NumberedBatches):
     """Batches of clips of similar length, in an order that depends on nothing but the seed.
 
     Batches are numbered on without end. A pass uses every clip once, except a remainder smaller than one batch over
@@ -68,12 +88,6 @@ class LengthBatches(Sampler[list[Draw]]):
     def batches_per_pass(self) -> int:
         """Number of batches of one rank in one pass over the data."""
         return len(self._lengths) // (self._batch_size * self._world_size)
-
-    def __len__(self) -> int:
-        return self.batches_per_pass
-
-    def __iter__(self) -> Iterator[list[Draw]]:
-        return (self.batch(number) for number in range(len(self)))
 
     def batch(self, number: int) -> list[Draw]:
         """Clips of batch `number` of this rank, counted from the start of training."""
@@ -145,7 +159,7 @@ class ResumableLoader(DataLoader[Any]):
     """
 
     def __init__(
-        self, dataset: Dataset[Any], batches: LengthBatches, length: int | None = None, **arguments: Any
+        self, dataset: Dataset[Any], batches: NumberedBatches, length: int | None = None, **arguments: Any
     ) -> None:
         self._numbers = _Numbers(batches, length or batches.batches_per_pass)
         super().__init__(dataset, batch_sampler=self._numbers, **arguments)
@@ -171,7 +185,7 @@ class ResumableLoader(DataLoader[Any]):
 class _Numbers(Sampler[list[Draw]]):
     """The batches of the next epoch, or what is left of the one that a checkpoint interrupted."""
 
-    def __init__(self, batches: LengthBatches, length: int) -> None:
+    def __init__(self, batches: NumberedBatches, length: int) -> None:
         self.batches, self.length = batches, length
         self.handed_out = 0
         self.epoch_start = 0

@@ -54,7 +54,8 @@ class LetterEncoder(TextEncoder):
 def letter_encoder(monkeypatch: pytest.MonkeyPatch) -> TextEncoder:
     """`minilm` stands for `LetterEncoder` in this test, so that it need not wait for transformers."""
     encoder = LetterEncoder()
-    for module in ("datamodules.pack", "datamodules.world_packing", "datamodules.humanml3d_pack", "callbacks.samples"):
+    packing = ("pack", "world_packing", "humanml3d_pack", "shard_writing", "shards")
+    for module in (*(f"datamodules.{name}" for name in packing), "callbacks.samples"):
         monkeypatch.setattr(f"{module}.load_text_encoder", lambda name="minilm", cache=None: encoder)
     return encoder
 
