@@ -1,9 +1,11 @@
 """Prepare data: import recordings (`mocap`), simulate falls (`simulated`), make controlled motions (`controlled`).
 
-And put all of them into rooms, alone and in company (`scenes`).
+And put all of them into rooms, alone and in company (`scenes`); build HumanML3D from AMASS (`humanml3d`);
+convert InterHuman (`interhuman`); write prepared clips as a few large files (`shards`).
 """
 
 from pathlib import Path
+from typing import Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -19,16 +21,20 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options of `lightning prepare`."""
     parser.add_argument(
         "kind",
-        choices=["mocap", "simulated", "controlled", "scenes"],
+        choices=["mocap", "simulated", "controlled", "scenes", "humanml3d", "interhuman", "shards"],
         help="mocap: import motion capture; simulated: simulate falls; controlled: what is neither walk nor fall; "
-        "scenes: prepared clips placed in rooms, one to three people",
+        "scenes: prepared clips placed in rooms, one to three people; humanml3d: the official folder from AMASS, index "
+        "and texts, with a list of the files to fetch; interhuman: clips of the official folder's pairs; shards: prepared folders "
+        "as WebDataset shards for training",
     )
     parser.add_argument(
         "--source",
         type=str,
         default=None,
         help="mocap: folder with BVH, DeepMimic, SAMP/CIRCLE, AMASS files or zips of them; "
-        f"simulated, controlled: prepared motion capture (default {_MOCAP})",
+        f"simulated, controlled: prepared motion capture (default {_MOCAP}); "
+        "humanml3d: folder with index.csv, lists, texts.zip, amass, humanact12.zip and smplh, see docs/humanml3d.md; "
+        "interhuman: folder with annots, motions_processed and split; shards: prepared folders, separated by commas",
     )
     parser.add_argument(
         "--out", type=str, required=True, help="folder for clips, splits and report; continued if it exists"
@@ -47,12 +53,42 @@ def add_arguments(parser: ArgumentParser) -> None:
         help=f"scenes: prepared folders, separated by commas (default {_SOURCES})",
     )
     parser.add_argument("--two_share", type=float, default=0.35, help="scenes: share of clips with two people")
+    parser.add_argument(
+        "--rules",
+        type=Literal["published", "corrected"],
+        default="published",
+        help="humanml3d: as the published set was made, or with true frame rates and turns",
+    )
+    parser.add_argument(
+        "--free_body", type=bool, default=False, help="humanml3d: without SMPL-H, joints off by centimetres"
+    )
+    parser.add_argument(
+        "--on_bad",
+        type=Literal["refuse", "skip"],
+        default="refuse",
+        help="humanml3d, interhuman, shards: stop at files that are missing or damaged, or make the rest and report",
+    )
+    parser.add_argument("--source_fps", type=float, default=30.0, help="interhuman: rate of the motion files, 30 or 60")
+    parser.add_argument("--clips_per_shard", type=int, default=256, help="shards: clips in each tar file")
+    parser.add_argument(
+        "--text_encoder", type=str, default="minilm", help="shards: whose token features are stored with the clips"
+    )
+    parser.add_argument("--mirror", type=bool, default=True, help="shards: store mirrored captions for training too")
     parser.add_argument("--three_share", type=float, default=0.05, help="scenes: share of clips with three people")
 
 
 def run(args: Namespace) -> str:
     """Prepare and say in one line what was written where."""
-    return {"mocap": _mocap, "simulated": _simulated, "controlled": _controlled, "scenes": _scenes}[args.kind](args)
+    kinds = {
+        "mocap": _mocap,
+        "simulated": _simulated,
+        "controlled": _controlled,
+        "scenes": _scenes,
+        "humanml3d": _humanml3d,
+        "interhuman": _interhuman,
+        "shards": _shards,
+    }
+    return kinds[args.kind](args)
 
 
 def _mocap(args: Namespace) -> str:
@@ -115,6 +151,58 @@ def _scenes(args: Namespace) -> str:
     people = ", ".join(f"{count} of {persons}" for persons, count in sorted(done.persons.items()))
     clips = f"{sum(done.splits.values())} clips ({_counts(done.splits)}; people: {people}) in {out}"
     return f"{clips}; {sum(done.refusals.values())} attempts were refused, see {out / 'report.md'}"
+
+
+def _humanml3d(args: Namespace) -> str:
+    from carescene.clips.prepare.humanml3d import prepare_humanml3d
+
+    if args.source is None:
+        raise UserError("Expected --source, but got none. Name the folder described in docs/humanml3d.md.")
+    out = Path(args.out)
+    done = prepare_humanml3d(
+        Path(args.source),
+        out,
+        rules=args.rules,
+        free_body=args.free_body,
+        on_bad=args.on_bad,
+        workers=args.workers,
+    )
+    clips = f"{sum(done.splits.values())} clips ({_counts(done.splits)}) in {out}"
+    return f"{clips}; {done.report.summary()}, see {out / 'report.json'}"
+
+
+def _interhuman(args: Namespace) -> str:
+    from carescene.clips.prepare.interhuman import prepare_interhuman
+
+    if args.source is None:
+        raise UserError("Expected --source, but got none. Name the folder with annots, motions_processed and split.")
+    out = Path(args.out)
+    done = prepare_interhuman(
+        Path(args.source), out, on_bad=args.on_bad, source_fps=args.source_fps, workers=args.workers
+    )
+    clips = f"{sum(done.splits.values())} clips ({_counts(done.splits)}) in {out}"
+    return f"{clips}; {done.report.summary()}, see {out / 'dropped.json'}"
+
+
+def _shards(args: Namespace) -> str:
+    from datamodules.shard_writing import prepare_shards
+
+    if args.source is None:
+        raise UserError("Expected --source, but got none. Name prepared folders, separated by commas.")
+    out = Path(args.out)
+    done = prepare_shards(
+        [Path(name) for name in args.source.split(",") if name],
+        out,
+        clips_per_shard=args.clips_per_shard,
+        text_encoder=args.text_encoder,
+        mirror=args.mirror,
+        seed=args.seed,
+        on_bad=args.on_bad,
+        workers=args.workers,
+    )
+    files = f"{sum(done.shards.values())} shards, {done.size / 1e6:.0f} MB"
+    clips = f"{sum(done.clips.values())} clips ({_counts(done.clips)}) in {out}: {files}"
+    return f"{clips}; {done.report.left_out} left out" + (f", see {out / 'dropped.json'}" if done.report.left_out else "")
 
 
 def _counts(splits: dict[str, int]) -> str:

@@ -20,7 +20,7 @@ _JOINT_COUNTS: Final = (22, 24, 52, 55)
 
 # Where SMPL-H's neutral mean shape has its pelvis before posing, relative to the model's origin, in metres. `trans`
 # moves that origin, while our clips store the pelvis joint itself; the shape moves it by millimetres only.
-_PELVIS_AT_REST: Final = (-0.0018, -0.2233, 0.0282)
+PELVIS_AT_REST: Final = (-0.0018, -0.2233, 0.0282)
 
 # What we write: SMPL-H's 22 body joints and twice 15 finger joints; 16 betas and 8 DMPLs as in every AMASS file.
 _BODY_JOINTS: Final = 22
@@ -81,7 +81,7 @@ def read_amass(path: Path) -> SourceMotion:
         parents=PARENTS,
         rotations=rotations,
         # SMPL turns about the pelvis joint, so the model's origin does not: pelvis = trans + rest pelvis.
-        trans=trans + np.array(_PELVIS_AT_REST),
+        trans=trans + np.array(PELVIS_AT_REST),
         offsets=np.zeros((len(JOINT_NAMES), 3)),
         times=np.arange(frames) / fps,
         betas=betas,
@@ -115,7 +115,7 @@ def write_amass(clip: Clip, person: int, path: Path, *, smpl_betas: bool = False
         betas[: clip.betas.shape[1]] = clip.betas[person]
     arrays = {
         "poses": poses.reshape(frames, -1),
-        "trans": clip.trans[person, span].astype(np.float64) - np.array(_PELVIS_AT_REST),
+        "trans": clip.trans[person, span].astype(np.float64) - np.array(PELVIS_AT_REST),
         "betas": betas,
         "dmpls": np.zeros((frames, _AMASS_DMPLS)),
         "gender": np.array(_GENDERS[clip.persons[person].sex if clip.persons else "unknown"]),
