@@ -24,8 +24,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         choices=["mocap", "simulated", "controlled", "scenes", "humanml3d", "interhuman", "shards"],
         help="mocap: import motion capture; simulated: simulate falls; controlled: what is neither walk nor fall; "
         "scenes: prepared clips placed in rooms, one to three people; humanml3d: the official folder from AMASS, index "
-        "and texts, with a list of the files to fetch; interhuman: clips of the official folder's pairs; shards: prepared folders "
-        "as WebDataset shards for training",
+        "and texts, with a list of the files to fetch; interhuman: the pairs of the official folder; shards: prepared "
+        "folders as WebDataset shards for training",
     )
     parser.add_argument(
         "--source",
@@ -202,7 +202,8 @@ def _shards(args: Namespace) -> str:
     )
     files = f"{sum(done.shards.values())} shards, {done.size / 1e6:.0f} MB"
     clips = f"{sum(done.clips.values())} clips ({_counts(done.clips)}) in {out}: {files}"
-    return f"{clips}; {done.report.left_out} left out" + (f", see {out / 'dropped.json'}" if done.report.left_out else "")
+    where = f", see {out / 'dropped.json'}" if done.report.left_out else ""
+    return f"{clips}; {done.report.left_out} left out{where}"
 
 
 def _counts(splits: dict[str, int]) -> str:
