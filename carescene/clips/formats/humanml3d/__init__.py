@@ -22,6 +22,7 @@ from carescene.clips.formats.humanml3d.folder import (
 )
 from carescene.clips.formats.humanml3d.headings import corrected_turns, undefined_headings, wrong_turns
 from carescene.clips.formats.humanml3d.layout import BLOCKS, FPS, JOINTS, WIDTH, essential, without_contacts
+from carescene.clips.formats.humanml3d.numbers_272 import FPS_272, clip_to_272, decode_272, encode_272
 from carescene.clips.formats.humanml3d.statistics import (
     Statistics,
     block_statistics,
@@ -41,6 +42,7 @@ from carescene.clips.formats.humanml3d.writer import plain_captions, write_lists
 __all__ = [
     "BLOCKS",
     "FPS",
+    "FPS_272",
     "JOINTS",
     "MIN_FRAMES",
     "SPLITS",
@@ -54,11 +56,14 @@ __all__ = [
     "block_statistics",
     "caption_line",
     "clip_joints",
+    "clip_to_272",
     "clip_to_vectors",
     "corrected_turns",
+    "decode_272",
     "decode_vectors",
     "draw_crop",
     "draw_sample",
+    "encode_272",
     "encode_joints",
     "essential",
     "foot_contacts",
