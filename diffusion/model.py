@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from carescene.errors import UserError
 from diffusion.chain import Steer, sample_chain
 from diffusion.denoiser import Denoiser, DenoiserConfig
-from diffusion.guided import Conditions, guided
+from diffusion.guided import Conditions, OwnText, guided
 from diffusion.loss_config import LossConfig
 from diffusion.normaliser import Normaliser
 from diffusion.objects import object_scale
@@ -200,6 +200,7 @@ class MotionModel(nn.Module):
         given: Given | None = None,
         objects: int = 0,
         object_mask: Bool[Tensor, "batch object"] | None = None,
+        own_text: OwnText | None = None,
         steer: Steer | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> World:
@@ -219,6 +220,7 @@ class MotionModel(nn.Module):
                 or events is `patch` frames. The axes must be those of the result, see below.
             objects: slots for things in the room; 0 leaves rooms out altogether.
             object_mask: slots that take part in each clip; all of them when left out. A clip without room has none.
+            own_text: a text for each person, heard instead of that of all; costs one more pass per further person.
             steer: changes the estimate of x_0 in metres at every step, see `chain.Steer`.
             progress: called with (steps done, steps in all).
 
@@ -262,6 +264,7 @@ class MotionModel(nn.Module):
                 present,
                 None if roles is None else roles.to(device),
                 fixed,
+                None if own_text is None else OwnText(*(part.to(device) for part in own_text)),
             ),
             config,
         )

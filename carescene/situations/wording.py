@@ -36,6 +36,12 @@ _HELPS: Final = {
 
 def text_for(situation: Situation, infos: Sequence[PersonInfo]) -> str:
     """Plain English for what is asked, in the words of the captions that the model learned from."""
+    first, *others = texts_for(situation, infos)
+    return "; ".join((first, " and ".join(others))) if others else first
+
+
+def texts_for(situation: Situation, infos: Sequence[PersonInfo]) -> list[str]:
+    """The same for each person alone: what that one does."""
     parts = []
     for number, (person, info) in enumerate(zip(situation.people, infos, strict=True)):
         who = subject(person, info)
@@ -53,7 +59,7 @@ def text_for(situation: Situation, infos: Sequence[PersonInfo]) -> str:
         else:
             helps = _helps(situation, infos, number)
             parts.append(f"{who} {helps or (_STATE_SAYS[state] if state else 'moves')}")
-    return "; ".join((parts[0], " and ".join(parts[1:]))) if len(parts) > 1 else parts[0]
+    return parts
 
 
 def subject(person: PersonRequest, info: PersonInfo) -> str:
@@ -86,7 +92,7 @@ def _event_says(event: EventRequest, info: PersonInfo, state: str | None) -> str
         words = f"{words}, then {down}" if words else down
         if event.side is not None:
             words += _filled(f", ending on {{his}} {event.side} side", info)
-    if (facts.is_fall or facts.near_fall) and not facts.lead and upright and words:
+    if (facts.is_fall or facts.near_fall) and not (facts.lead or facts.helper) and upright and words:
         words = f"{upright}, {words}"
     if event.place is not None and event.place.near not in words:
         side = f"the {event.place.side} side of " if event.place.side else ""

@@ -12,12 +12,15 @@ from torch import Tensor
 from carescene import __version__
 from carescene.clips import Clip, Generator, load_clip
 from carescene.scenes import SceneGeometry, scene_to_dict
+from carescene.situations.wording import texts_for
 from diffusion.asking.compile import Asked
 from diffusion.asking.requests import requested_of
+from diffusion.asking.settling import settled, touched_room
 from diffusion.asking.stages import first_stage, hold_beginning, next_stage, onset_frames
 from diffusion.asking.stillness import hold_still, resting_frames
 from diffusion.chain import Steer
 from diffusion.generator import MotionGenerator
+from diffusion.guided import OwnText
 from diffusion.process import expand_levels
 from diffusion.representation import decode_motion
 from diffusion.sampler import SamplerConfig
@@ -96,9 +99,23 @@ def _sample(
         given=given,
         objects=first.known.objects.shape[1],
         object_mask=torch.stack([asked.object_mask for asked in batch]),
+        own_text=_own_text(generator, batch),
         steer=_steer(batch, settings, known, there, float(generator.fps)),
         progress=progress,
     )
+
+
+def _own_text(generator: MotionGenerator, batch: Sequence[Asked]) -> OwnText | None:
+    """What each person does in words of its own, unless the user has written what all do; None for people alone."""
+    if batch[0].persons == 1 or all(asked.situation.text is not None for asked in batch):
+        return None
+    texts = [
+        texts_for(asked.situation, asked.infos) if asked.situation.text is None else [asked.text] * asked.persons
+        for asked in batch
+    ]
+    encoded = generator.encoder.encode([text for clip in texts for text in clip])
+    shape = (len(batch), batch[0].persons)
+    return OwnText(encoded.tokens.unflatten(0, shape), encoded.mask.unflatten(0, shape))
 
 
 def batch_key(asked: Asked) -> tuple:
@@ -185,9 +202,9 @@ def to_clip(
     if settings.cleanup:
         done = finish(
             motion,
-            compiled_of(asked),
+            compiled_of(settled(asked)),
             betas=asked.known.shape[0],
-            scene=None if asked.scene is None else asked.frame.scene_into(asked.scene),
+            scene=touched_room(asked),
             there=asked.there[:, :frames],
             given=_given_frames(asked)[:, :frames],
         )

@@ -5,6 +5,7 @@ import torch
 
 from carescene.errors import UserError
 from diffusion.denoiser import DenoiserConfig
+from diffusion.guided import OwnText
 from diffusion.loss_config import LossConfig
 from diffusion.model import ModelConfig, MotionModel
 from diffusion.normaliser import Normaliser
@@ -388,6 +389,39 @@ def test_any_group_may_be_given_and_the_rest_follows(group):
     for name in ("motion", "objects"):
         if name != group:
             assert not torch.allclose(getattr(sample, name), getattr(free, name)), name
+
+
+def own_text(clips: int, persons: int) -> OwnText:
+    return OwnText(torch.randn(clips, persons, 4, 6), torch.ones(clips, persons, 4, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("sampler", [{}, {"scene_guidance": 2.0, "constraint_guidance": 2.0}, {"guidance": 0.0}])
+def test_people_with_the_same_text_hear_the_text_of_all(sampler):
+    torch.manual_seed(8)
+    made, values, given = model(), *nothing_given(persons=2)
+    given.event[0, 0] = True
+    text, mask = torch.randn(1, 4, 6), torch.ones(1, 4, dtype=torch.bool)
+    same = OwnText(text[:, None].repeat(1, 2, 1, 1), mask[:, None].repeat(1, 2, 1))
+    options = {"persons": [2], "known": values, "given": given, "objects": 3}
+    config = SamplerConfig(steps=3, **sampler)
+    alone = made.sample_world(text, mask, [8], [1], config, own_text=same, **options)
+    shared = made.sample_world(text, mask, [8], [1], config, **options)
+    for mine, ours in zip(alone, shared, strict=True):
+        torch.testing.assert_close(mine, ours, rtol=1e-4, atol=1e-4)
+
+
+def test_everybody_hears_their_own_text():
+    """In one step from the same noise, a person's motion does not change with what another one hears."""
+    torch.manual_seed(9)
+    made, mask = model(), torch.ones(1, 4, dtype=torch.bool)
+    own, config = own_text(1, 2), SamplerConfig(name="ddim", steps=1)
+    other = own._replace(tokens=torch.stack([own.tokens[:, 0], -own.tokens[:, 1]], dim=1))
+    first, second = (
+        made.sample_world(torch.zeros(1, 4, 6), mask, [8], [1], config, persons=[2], own_text=each)
+        for each in (own, other)
+    )
+    torch.testing.assert_close(first.motion[:, 0], second.motion[:, 0], rtol=0, atol=0)
+    assert not torch.allclose(first.motion[:, 1], second.motion[:, 1])
 
 
 def test_steering_has_the_last_word():
