@@ -52,6 +52,7 @@ def place_camera(
     height: int,
     people: Float[np.ndarray, "point 3"] | None = None,
     folder: Path | None = None,
+    sight: RoomSight | None = None,
 ) -> Camera:
     """A camera as `preset` hangs it in this room; the same arguments give the same camera.
 
@@ -61,6 +62,7 @@ def place_camera(
         people: where people will be, such as all joints of a clip, in the world, metres: of the places drawn by chance
             the one from which they are seen best is taken. Without them, the one that sees most of beds and floor.
         folder: where the scene's file lies, to which the names of its meshes are relative.
+        sight: in this room, where there is one already.
 
     Raises:
         UserError: for an unknown preset, an empty picture, or a room in which no such camera has room.
@@ -90,7 +92,7 @@ def place_camera(
             f"Scene '{scene.id}': expected room for a camera of preset '{preset}', but all {_CANDIDATES} tried places "
             "are in walls or furniture. Take another preset or seed, or give the camera's place yourself."
         )
-    sight = RoomSight.of(scene_mesh(scene, folder))
+    sight = sight or RoomSight.of(scene_mesh(scene, folder))
     wanted, worth = worth_seeing(shown, geometry, cameras[0].eye if preset == "over_bed" else None)
 
     def score(camera: Camera) -> float:

@@ -25,7 +25,6 @@ from carescene.rendering.labels import LabelWriter, film_events
 from carescene.rendering.overlay import depth_picture, draw_labels, labelled, row_width, side_by_side
 from carescene.rendering.painter import Painter
 from carescene.rendering.people import PeopleFrame
-from carescene.rendering.room_view import RoomView
 from carescene.rendering.sensing import auto_gain, average, build_chip, moments
 from carescene.rendering.sensors import SENSORS, Sensor
 from carescene.rendering.video import DEPTH, GRAY, RGB, Coding, FrameWriter, h264, open_video
@@ -128,7 +127,7 @@ class _Shoot:
     def __init__(self, stage: FilmSet, camera: Camera, settings: FilmSettings, labels: LabelWriter, seed: int) -> None:
         self._stage, self._settings, self._labels = stage, settings, labels
         self.films = [name for name in settings.modalities if name != "keypoints"]
-        self._view = RoomView.cast(stage.mesh, camera)
+        self._view = stage.view(camera)
         painted = any(name in _PAINTED for name in self.films)
         self._painter = stage.painter(self._view) if painted else None
         self._chip = build_chip(settings.sensor, camera, seed=seed)
@@ -144,7 +143,9 @@ class _Shoot:
 
     def pictures(self, index: int, time_s: float) -> dict[str, np.ndarray]:
         """Picture `index` in every modality; its labels go to the label writer."""
-        drawn, people = self._stage.draw(self._view, time_s, shadows=self._painter is not None)
+        # With motion blur the moments of the exposure are painted instead, and this one is for exact numbers alone.
+        shadows = self._painter is not None and not self._blurred
+        drawn, people = self._stage.draw(self._view, time_s, shadows=shadows)
         buffer, films = drawn.buffer, self.films
         self._labels.add(index, buffer, drawn.full_pixels, people)
         made: dict[str, np.ndarray] = {
@@ -166,7 +167,7 @@ class _Shoot:
         made: dict[str, np.ndarray],
     ) -> dict[str, np.ndarray]:
         exposed = [(drawn, people)]
-        if self._settings.sensor.blur > 1:
+        if self._blurred:
             times = moments(time_s, self._settings.fps, self._settings.sensor).tolist()
             exposed = [self._stage.draw(self._view, time, shadows=True) for time in times]
         if "nir" in self.films:
@@ -184,6 +185,10 @@ class _Shoot:
             colors = depth_picture(made["depth"] / 1000, *self._depth_range)
             made["preview"] = side_by_side([made["rgb"], colors, made["overlay"]], ["RGB", "depth", "labels"])
         return made
+
+    @property
+    def _blurred(self) -> bool:
+        return self._settings.sensor.blur > 1
 
     @cached_property
     def _depth_range(self) -> tuple[float, float]:

@@ -1,12 +1,15 @@
 """Everything about a film that does not depend on the camera: the dressed people, the room and its light."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from carescene.clips.clip import Clip
 from carescene.humans.body import Body
 from carescene.rendering.blanket import Blanket, cover_beds, without_folded_blankets
+from carescene.rendering.bounce import LightField
+from carescene.rendering.camera import Camera
+from carescene.rendering.camera_sight import RoomSight
 from carescene.rendering.draw import Drawn, draw_buffer
 from carescene.rendering.keypoints import KeypointModel, keypoint_model
 from carescene.rendering.painter import Painter, measure_light
@@ -45,7 +48,7 @@ class FilmSet:
     models: list[KeypointModel]
     light: str
     seed: int
-    _fields: dict[str, Any] = field(default_factory=dict, repr=False)
+    _field: LightField | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -74,6 +77,15 @@ class FilmSet:
             seed=seed,
         )
 
+    @cached_property
+    def sight(self) -> RoomSight:
+        """What can be seen in the empty room, the same for all cameras."""
+        return RoomSight.of(self.mesh)
+
+    def view(self, camera: Camera) -> RoomView:
+        """The empty room from one camera."""
+        return RoomView.cast(self.mesh, camera, caster=self.sight.caster)
+
     def draw(self, view: RoomView, time_s: float | int, *, shadows: bool) -> tuple[Drawn, PeopleFrame]:
         """What one camera's view shows at a time in seconds, people and blankets laid into it, and the people."""
         people = self.people.at(time_s)
@@ -82,8 +94,6 @@ class FilmSet:
 
     def painter(self, view: RoomView) -> Painter:
         """A painter for one camera's view; the room's light is measured for the first and shared by the others."""
-        if self.light not in self._fields:
-            self._fields[self.light] = measure_light(self.scene, self.mesh, view, self.light, self.seed)
-        return Painter(
-            self.scene, self.mesh, view, self.wardrobe, self.light, self.seed, field=self._fields[self.light]
-        )
+        if self._field is None:
+            self._field = measure_light(self.scene, self.mesh, view, self.light, self.seed)
+        return Painter(self.scene, self.mesh, view, self.wardrobe, self.light, self.seed, field=self._field)

@@ -1,5 +1,7 @@
 """Smoothing and enlarging of light over a picture without crossing the edges of things."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage, sparse
@@ -8,6 +10,7 @@ from scipy import ndimage, sparse
 _PLANE = 0.025
 # ... and their normals differ by less than about 37 degrees.
 _COSINE = 0.8
+_Window = tuple[slice, slice]
 
 
 def same_surface(
@@ -34,13 +37,7 @@ def smooth(
     height, width = values.shape[:2]
     for step in steps:
         total, weight = 4 * values, np.full((height, width, 1), 4.0, np.float32)
-        for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
-            down, right = step * down, step * right
-            if down >= height or abs(right) >= width:
-                continue
-            first = np.s_[: height - down, max(0, -right) : width - max(0, right)]
-            second = np.s_[down:, max(0, right) : width + min(0, right)]
-            share = 2.0 if right == 0 or down == 0 else 1.0
+        for first, second, share in _neighbours(height, width, step):
             match = same_surface(points[first], normals[first], points[second], normals[second])[..., None]
             match = (share * match).astype(np.float32)
             total[first] += match * values[second]
@@ -49,6 +46,16 @@ def smooth(
             weight[second] += match
         values = total / weight
     return values
+
+
+def _neighbours(height: int, width: int, step: int) -> Iterator[tuple[_Window, _Window, float]]:
+    """Every pair of 3x3 neighbours `step` pixels apart once: windows of the first and the second ones, and a weight."""
+    for down, right in ((0, step), (step, 0), (step, step), (step, -step)):
+        if down >= height or abs(right) >= width:
+            continue
+        first = np.s_[: height - down, max(0, -right) : width - max(0, right)]
+        second = np.s_[down:, max(0, right) : width + min(0, right)]
+        yield first, second, 2.0 if right == 0 or down == 0 else 1.0
 
 
 def fill_holes(
@@ -72,15 +79,10 @@ def smoothing(
     height, width = points.shape[:2]
     index = np.arange(height * width).reshape(height, width)
     rows, columns, shares = [index.ravel()], [index.ravel()], [np.full(index.size, 4.0, np.float32)]
-    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        down, right = step * down, step * right
-        if down >= height or abs(right) >= width:
-            continue
-        first = np.s_[: height - down, max(0, -right) : width - max(0, right)]
-        second = np.s_[down:, max(0, right) : width + min(0, right)]
+    for first, second, weight in _neighbours(height, width, step):
         match = same_surface(points[first], normals[first], points[second], normals[second])
         here, there = index[first][match], index[second][match]
-        share = np.full(len(here), 2.0 if right == 0 or down == 0 else 1.0, np.float32)
+        share = np.full(len(here), weight, np.float32)
         rows, columns, shares = [*rows, here, there], [*columns, there, here], [*shares, share, share]
     matrix = sparse.csr_matrix((np.concatenate(shares), (np.concatenate(rows), np.concatenate(columns))))
     return sparse.csr_matrix(sparse.diags(1 / np.asarray(matrix.sum(axis=1)).ravel()) @ matrix, dtype=np.float32)

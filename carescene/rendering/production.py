@@ -249,6 +249,7 @@ def _camera(item: Item, stage: FilmSet, production: Production, seed: int) -> Ca
         height=production.height,
         people=watched_points(stage.people, _MOMENTS),
         folder=stage.folder,
+        sight=stage.sight,
     )
 
 

@@ -36,11 +36,15 @@ class RoomView:
     caster: Any = field(repr=False)
 
     @classmethod
-    def cast(cls, mesh: SceneMesh, camera: Camera, samples: int = 1) -> "RoomView":
-        """Cast the room once; normals are blended from the mesh's vertex normals and face the camera."""
+    def cast(cls, mesh: SceneMesh, camera: Camera, samples: int = 1, *, caster: Any = None) -> "RoomView":
+        """Cast the room once; normals are blended from the mesh's vertex normals and face the camera.
+
+        Args:
+            caster: of this mesh, where there is one already.
+        """
         rays = camera.rays(pixel_grid(camera, samples)).astype(np.float32)
         height, width = rays.shape[:2]
-        caster = build_caster(mesh.vertices, mesh.faces)
+        caster = build_caster(mesh.vertices, mesh.faces) if caster is None else caster
         hits = cast(caster, camera.eye, rays.reshape(-1, 3))
         found = hits.face >= 0
         faces, weights = hits.face[found], corner_weights(hits.across[found])
