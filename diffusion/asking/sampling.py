@@ -1,8 +1,11 @@
 """Compiled situations through the model, and its worlds back to clips in their rooms."""
 
+import dataclasses
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -12,7 +15,7 @@ from torch import Tensor
 from carescene import __version__
 from carescene.clips import Clip, Generator, load_clip
 from carescene.scenes import SceneGeometry, scene_to_dict
-from carescene.situations.wording import texts_for
+from carescene.situations.clauses import own_texts
 from diffusion.asking.compile import Asked
 from diffusion.asking.requests import requested_of
 from diffusion.asking.settling import settled, touched_room
@@ -35,6 +38,9 @@ from diffusion.steering import (
     finish,
 )
 from diffusion.world import Given, World
+
+# Share of the sampling steps that the time before an onset gets.
+_STEPS_BEFORE: Final = 0.6
 
 
 @dataclass(frozen=True)
@@ -70,9 +76,15 @@ def sample_asked(
     """
     begun = [stage for asked in batch if (stage := first_stage(asked)) is not None]
     if begun:
-        past = sample_asked(generator, begun, settings).motion
+        past = sample_asked(generator, begun, before_settings(settings)).motion
         batch = [next_stage(asked, motion) for asked, motion in zip(batch, past, strict=True)]
     return _sample(generator, batch, settings, progress)
+
+
+def before_settings(settings: Settings) -> Settings:
+    """How what is before an onset is sampled: in fewer steps, because people at rest or on their way take fewer."""
+    steps = max(math.ceil(_STEPS_BEFORE * settings.sampler.steps), 1)
+    return dataclasses.replace(settings, sampler=dataclasses.replace(settings.sampler, steps=steps))
 
 
 def _sample(
@@ -106,14 +118,11 @@ def _sample(
 
 
 def _own_text(generator: MotionGenerator, batch: Sequence[Asked]) -> OwnText | None:
-    """What each person does in words of its own, unless the user has written what all do; None for people alone."""
-    if batch[0].persons == 1 or all(asked.situation.text is not None for asked in batch):
+    """What each person does in words of its own; None for people alone."""
+    if batch[0].persons == 1:
         return None
-    texts = [
-        texts_for(asked.situation, asked.infos) if asked.situation.text is None else [asked.text] * asked.persons
-        for asked in batch
-    ]
-    encoded = generator.encoder.encode([text for clip in texts for text in clip])
+    texts = [text for asked in batch for text in own_texts(asked.situation, asked.infos)]
+    encoded = generator.encoder.encode(texts)
     shape = (len(batch), batch[0].persons)
     return OwnText(encoded.tokens.unflatten(0, shape), encoded.mask.unflatten(0, shape))
 
