@@ -75,11 +75,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CARESCENE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
 def evaluate(measure: str, data: Path, checkpoint: Path, out: Path, *more: str) -> int:
     options = ["--data", str(data), "--checkpoint", str(checkpoint), "--out", str(out), "--steps", "2", *more]
     return main(["evaluate", measure, *options])

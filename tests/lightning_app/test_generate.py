@@ -2,39 +2,24 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from carescene.clips import list_clips, load_clip
-from diffusion.checkpoint import save_checkpoint
-from diffusion.denoiser import DenoiserConfig
-from diffusion.model import ModelConfig, MotionModel
+from diffusion.model import MotionModel
 from lightning_app.main import main
 
 TEXT = "an old man walks slowly and turns left"
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network of a few thousand weights whose output depends on everything it reads."""
-    torch.manual_seed(0)
-    model = MotionModel(ModelConfig(denoiser=DenoiserConfig(dim=16, depth=1, heads=2, hidden=16)))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(0.1 * torch.randn_like(parameter))
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    save_checkpoint(model, path)
-    return path
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CARESCENE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+def checkpoint(tiny_checkpoint: Callable[[float], Path]) -> Path:
+    return tiny_checkpoint(0.1)
 
 
 def generate(checkpoint: Path, out: Path, **options: object) -> int:

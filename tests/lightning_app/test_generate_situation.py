@@ -168,4 +168,4 @@ def test_draws_need_something_that_is_drawn_and_a_folder(tmp_path, capsys):
     assert main(["evaluate", "distribution", f"--situation={plain}", f"--out={tmp_path}"]) == 2
     assert "with `oversample`" in capsys.readouterr().err
     assert main(["evaluate", "distribution", f"--situation={plain}"]) == 2
-    assert "neither or both" in capsys.readouterr().err
+    assert "Name what is to be judged" in capsys.readouterr().err
