@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from carescene.errors import UserError
 from diffusion.model import MotionModel
@@ -71,8 +72,15 @@ def motion_model(pl_module: pl.LightningModule) -> MotionModel:
 
 
 def log_folder(trainer: pl.Trainer) -> Path:
-    """Where this run writes: the logger's folder, else the trainer's root folder."""
-    return Path(trainer.log_dir or trainer.default_root_dir)
+    """Where this run writes: the logger's folder, else the trainer's root folder.
+
+    Unlike `trainer.log_dir` this asks no other process, so that one process alone may call it. Where the logger numbers
+    its runs, the first process's answer is the right one.
+    """
+    logger = trainer.logger
+    if isinstance(logger, TensorBoardLogger | CSVLogger):
+        return Path(logger.log_dir)
+    return Path((logger.save_dir if logger is not None else None) or trainer.default_root_dir)
 
 
 def text_encoder_name(trainer: pl.Trainer) -> str:

@@ -83,9 +83,6 @@ class MdmModule(TrainingModule):
             steps=config.process.steps if sampler_steps is None else sampler_steps,
             guidance=guidance,
         )
-        self.save_hyperparameters(
-            {"process": asdict(config.process), "network": asdict(config.network), "text_dropout": config.text_dropout}
-        )
 
     @property
     def mdm(self) -> MdmModel:
@@ -108,6 +105,12 @@ class MdmModule(TrainingModule):
             self.mdm.feature_std.copy_(data.normaliser.std)
             self.data_hash = data.data_hash if stage == "fit" else None
         self.compile_network(self.mdm.network)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note what the weights were trained on, and their sizes."""
+        super().on_save_checkpoint(checkpoint)
+        # Not as Lightning's hyper-parameters: its command would merge those into a config that names a class.
+        checkpoint["mdm"] = asdict(self.mdm.config)
 
     def losses(self, batch: dict[str, Any], generator: torch.Generator | None = None) -> dict[str, Tensor]:
         """Training and validation loss: each clip counts the same, so a mean over processes is exact already."""

@@ -1,8 +1,5 @@
-"""The training module: exact resumption, averaging, schedule, processes in step, and what it refuses."""
+"""The training module: exact resumption, averaging, schedule, and what it refuses."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -206,53 +203,3 @@ def test_matrices_decay_and_nothing_else() -> None:
     groups = model.configure_optimizers()["optimizer"].param_groups
     decays = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     assert decays == {id(p): (0.3 if p.ndim >= 2 else 0.0) for p in model.parameters()}
-
-
-# ------------------------------------------------------------------------------------------------ processes
-
-RANKS = """
-import json, sys, torch
-import lightning.pytorch as pl
-from pathlib import Path
-from datamodules import MocapDataModule
-from diffusion.denoiser import DenoiserConfig
-from lightning_app.module import DiffusionModule
-
-class Note(pl.Callback):
-    ids = []
-    def on_train_batch_start(self, trainer, module, batch, batch_idx):
-        self.ids.append(batch["id"])
-
-if __name__ == "__main__":
-    data_dir, out, encoder = sys.argv[1:]
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    note = Note()
-    model = DiffusionModule(denoiser=DenoiserConfig(dim=32, depth=1, heads=2, hidden=32))
-    trainer = pl.Trainer(accelerator="cpu", devices=2, strategy="ddp", max_steps=2, logger=False, callbacks=[note],
-                         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-                         use_distributed_sampler=False, limit_val_batches=0, default_root_dir=out)
-    trainer.fit(model, MocapDataModule(Path(data_dir), batch_size=3, text_encoder=encoder))
-    facts = {"ids": note.ids, "weights": [float(p.double().sum()) for p in model.parameters()]}
-    Path(out, f"rank-{trainer.global_rank}.json").write_text(json.dumps(facts))
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_share_the_data_and_keep_the_same_weights(prepared_folder: Path, tmp_path: Path) -> None:
-    import json
-
-    script = tmp_path / "ranks.py"
-    script.write_text(RANKS)
-    root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root), "CARESCENE_CACHE": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, str(script), str(prepared_folder), str(tmp_path), "minilm"],
-        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    ranks = [json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in (0, 1)]
-    for one, other in zip(ranks[0]["ids"], ranks[1]["ids"], strict=True):
-        assert len(one) == len(other) == 3
-        assert not set(one) & set(other)
-    assert ranks[0]["weights"] == ranks[1]["weights"]
