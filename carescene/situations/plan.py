@@ -18,6 +18,8 @@ from carescene.situations.start_places import ARMS_REACH_M, Seating, start_spot
 from carescene.situations.things import Room, Spot, beside_spot, edge_spot, facing_of
 from carescene.situations.vocabulary import facts_of
 
+# Who stands by while something happens to others is held to the place this often, seconds.
+_STANDS_BY_S: Final = 1.5
 # How long somebody needs from lying in bed to standing beside it, at least.
 _RISING_S: Final = 2.0
 # Who rests is held to the place this often, seconds.
@@ -181,6 +183,8 @@ def _inside(
         towards = _helped(situation, person, plans) if event is not None else None
         route = walk_route(room, person, spot, until, rng, towards=towards[0] if towards else None)
         plan.points += [Waypoint(at, there) for at, there in route]
+    elif state is not None and event is None and spot.thing is None and situation.events:
+        _stand_by(room, plan, person)
     elif state is not None:
         _stay_and_go(room, plan, person, event, target)
     if walks and len(plan.points) > 1:
@@ -253,6 +257,14 @@ def _stay_and_go(
         # Who has come to rest on a thing stays on it.
         at, spot = leads[-1]
         plan.points += [Waypoint(float(later), spot) for later in np.arange(at + _STILL_S, seconds - 0.05, _STILL_S)]
+
+
+def _stand_by(room: Room, plan: PersonPlan, person: int) -> None:
+    """Who only stands by, or lies on the floor, stays about there, unless a path is asked for."""
+    start, situation = plan.start, room.situation
+    if start is not None and all(point.person != person for point in situation.constraints.path):
+        times = np.arange(_STANDS_BY_S, float(situation.seconds) - 0.05, _STANDS_BY_S)
+        plan.points += [Waypoint(float(at), start) for at in times]
 
 
 def _still_until(start: Spot, onset: float | int) -> list[Waypoint]:
