@@ -1,7 +1,7 @@
 """Train MDM and our model on the same clips with the same budget, and set them side by side in one table.
 
     .venv/bin/python tools/compare_mdm.py --data data/prepared/mocap --out runs/compare_mdm \
-        [--clips 400 50 96] [--steps 400] [--batch 16] [--width 128] [--depth 4] [--encoder minilm] [--chain 50]
+        [--clips 300 40 64] [--steps 300] [--batch 16] [--width 128] [--depth 4] [--encoder minilm] [--chain 50]
 
 Both get the same clips (with mirrored copies), captions, text encoder, batch size, steps, optimiser, learning rate and
 averaging, and networks of the same width and depth. Ours sees posed bodies, MDM HumanML3D's 263 numbers of the same
@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from carescene.evaluation.text_motion import TextMotionEvaluator, load_text_moti
 from carescene.export.humanml3d import export_humanml3d
 from carescene.export.settings import ExportSettings
 from carescene.files import write_atomically
-from datamodules import HumanML3DVectorsDataModule, MocapDataModule
+from datamodules import HumanML3DVectorsDataModule, SceneDataModule
 from datamodules.pack import read_split
 from diffusion.denoiser import DenoiserConfig
 from diffusion.generator import MotionGenerator
@@ -53,7 +54,7 @@ LEARNING_RATE = 8e-4
 # Clips whose sampling is timed, one at a time.
 TIMED = 6
 # Real test clips that FID and neighbours are taken against.
-REFERENCE = 300
+REFERENCE = 200
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,10 @@ def subset(data: Path, folder: Path, counts: list[int], seed: int = 0) -> Path:
         (folder / "clips").symlink_to((data / "clips").resolve())
     for split, count in zip(("train", "val", "test"), counts, strict=True):
         ids = read_split(data, split)
-        # Shorter than 2 s is nothing that HumanML3D's rules take.
-        long_enough = [name for name in ids if load_clip(data / "clips" / name).num_frames >= 42]
-        chosen = sorted(random.Random(seed).sample(long_enough, min(count, len(long_enough))))
+        random.Random(seed).shuffle(ids)
+        # Shorter than 2 s is nothing that HumanML3D's rules take; clips are opened until there are enough.
+        long_enough = (name for name in ids if load_clip(data / "clips" / name).num_frames >= 42)
+        chosen = sorted(islice(long_enough, count))
         text = "".join(f"{name}\n" for name in chosen)
         write_atomically(folder / "splits" / f"{split}.txt", lambda file, text=text: file.write(text.encode()))
     return folder
@@ -186,7 +188,10 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         ProcessConfig(steps=options.chain, weighting="plain"),
         MdmConfig(text_dim=encoder.width, dim=width, depth=depth, heads=4, hidden=hidden, mask_padding=True), **shared,
     )  # fmt: skip
-    our_data = MocapDataModule(corpus, batch_size=options.batch, text_encoder=options.encoder)
+    # As they occur and on the reference body, as theirs.
+    our_data = SceneDataModule(
+        data_dir=corpus, batch_size=options.batch, text_encoder=options.encoder, balance=0.0, shape_augment=False
+    )
     their_data = HumanML3DVectorsDataModule(vectors, batch_size=options.batch, text_encoder=options.encoder)
     training = {
         "ours": train(ours, our_data, out / "ours", options.steps),
@@ -307,8 +312,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--clips", type=int, nargs=3, default=[400, 50, 96], metavar=("TRAIN", "VAL", "TEST"))
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--clips", type=int, nargs=3, default=[300, 40, 64], metavar=("TRAIN", "VAL", "TEST"))
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--depth", type=int, default=4)
