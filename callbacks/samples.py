@@ -79,12 +79,17 @@ class SampleVideos(AtValidation):
             UserError: if the module has no motion model, or Open3D cannot be loaded.
         """
         motion_model(pl_module)
-        if stage != "fit" or not trainer.is_global_zero:
+        if stage != "fit":
             return
-        self._text = encoded(load_text_encoder(text_encoder_name(trainer)), self._prompts)
-        self._executor = one_process()
-        # A dry run draws nothing, so it need not wait for the renderer to load.
-        problem = None if getattr(trainer, "fast_dev_run", False) else self._executor.submit(renderer_problem).result()
+        problem = None
+        if trainer.is_global_zero:
+            self._text = encoded(load_text_encoder(text_encoder_name(trainer)), self._prompts)
+            self._executor = one_process()
+            # A dry run draws nothing, so it need not wait for the renderer to load.
+            if not getattr(trainer, "fast_dev_run", False):
+                problem = self._executor.submit(renderer_problem).result()
+        # All processes stop together, or the others would wait for the first one.
+        problem = trainer.strategy.broadcast(problem)
         if problem is not None:
             raise UserError(
                 f"Expected Open3D to draw sample videos, but it cannot be loaded ({problem}). Install it with its "
