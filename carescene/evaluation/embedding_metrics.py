@@ -63,8 +63,10 @@ class _Rows(Metric):
         first = torch.ones(len(ranked), dtype=torch.bool, device=ranked.device)
         first[1:] = ranked[1:] != ranked[:-1]
         chosen = order[first]
-        return {_NUMBER: number[chosen]} | {
-            name: _joined(getattr(self, name), width, torch.float32)[chosen] for name, width in self._widths.items()
+        # On the CPU: the tables are small, and double precision is not everywhere.
+        return {_NUMBER: number[chosen].cpu()} | {
+            name: _joined(getattr(self, name), width, torch.float32)[chosen].cpu()
+            for name, width in self._widths.items()
         }
 
 

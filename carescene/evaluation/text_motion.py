@@ -125,7 +125,7 @@ class TextMotionEvaluator:
         digest: identity of the weights.
 
     Attributes:
-        name: stands beside every number that comes from this evaluator.
+        name: stands beside every number that comes from this evaluator; `key` where a name has no spaces.
         batch: captions among which R-precision looks for the right one.
     """
 
@@ -136,6 +136,7 @@ class TextMotionEvaluator:
     ) -> None:
         self.model, self._encode, self.digest = model.eval(), encode, digest
         self.name = f"carescene text-motion ({digest[:8]})"
+        self.key = f"text-motion-{digest[:8]}"
 
     @torch.no_grad()
     def embed_motions(self, motions: Sequence[PeopleMotion], batch_size: int = 64) -> Float[Tensor, "motion embedding"]:
