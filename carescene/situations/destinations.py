@@ -1,5 +1,6 @@
 """Where an event leads: onto a seat or a bed, or beside the one that somebody rises from."""
 
+import dataclasses
 import math
 from typing import Final
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from carescene.scenes.scene import SceneObject
 from carescene.scenes.walkable import ground_clearance
+from carescene.situations.fall_places import TURN
 from carescene.situations.label_plan import event_spans
 from carescene.situations.situation import EventRequest
 from carescene.situations.things import Room, Spot, beside_spot, direction, edge_spot, lying_spot, seat_spot
@@ -18,6 +20,12 @@ BACK_TO_SEAT: Final = ("chair_sit", "plop_sit", "fall_missed_seat", "toilet_tran
 _AHEAD_M: Final = 0.38
 _BEFORE_BED_M: Final = 0.20
 _CLEAR_M: Final = 0.12
+# Somebody who sways and recovers: how far the pelvis goes, when it is there, and when it is back (medians of the
+# simulated near falls), and how often people sway which way.
+_SWAYS_M: Final = 0.16
+_SWAYED_S: Final = 0.65
+_BACK_S: Final = 1.6
+_SWAY_WAYS: Final = {"forward": 0.4, "backward": 0.24, "left": 0.18, "right": 0.18}
 # Into the state that an event ends in.
 _SETTLE_S: Final = 0.2
 
@@ -51,6 +59,24 @@ def before_spot(thing: SceneObject, side: str) -> Spot:
     seat = seat_spot(thing)
     x, y = np.array([seat.x, seat.y]) + _AHEAD_M * direction(seat.facing or 0.0)
     return Spot(float(x), float(y), None, seat.facing)
+
+
+def sway(event: EventRequest, start: Spot, seconds: float | int, rng: np.random.Generator) -> list[tuple[float, Spot]]:
+    """Where the pelvis of somebody who sways on the spot goes, and that it comes back, with the times.
+
+    Args:
+        start: where the person stands.
+        seconds: length of the clip.
+        rng: draws a direction where none is asked for.
+    """
+    onset = float(event.onset_s or 0.0)
+    way = (
+        event.direction if event.direction in _SWAY_WAYS else rng.choice(list(_SWAY_WAYS), p=list(_SWAY_WAYS.values()))
+    )
+    x, y = np.array([start.x, start.y]) + _SWAYS_M * direction((start.facing or 0.0) + TURN[str(way)])
+    away = dataclasses.replace(start, x=float(x), y=float(y))
+    found = [(onset + _SWAYED_S, away), (onset + _BACK_S, start)]
+    return [(at, spot) for at, spot in found if at <= float(seconds) - 0.05]
 
 
 def destinations(

@@ -8,7 +8,7 @@ import numpy as np
 
 from carescene.scenes.scene import Scene, SceneObject
 from carescene.situations.consistency import start_state
-from carescene.situations.destinations import BACK_TO_SEAT, before_spot, destinations, seat_target
+from carescene.situations.destinations import BACK_TO_SEAT, before_spot, destinations, seat_target, sway
 from carescene.situations.fall_places import end_of_fall, fall_spot, turned_for
 from carescene.situations.label_plan import LabelSpan, label_spans
 from carescene.situations.preparing import prepared_room
@@ -186,7 +186,7 @@ def _inside(
     elif state is not None and event is None and spot.thing is None and situation.events:
         _stand_by(room, plan, person)
     elif state is not None:
-        _stay_and_go(room, plan, person, event, target)
+        _stay_and_go(room, plan, person, event, target, rng)
     if walks and len(plan.points) > 1:
         first, second = plan.points[0].spot, plan.points[1].spot
         ahead = np.array([second.x - first.x, second.y - first.y])
@@ -237,7 +237,12 @@ def _plan_fall(
 
 
 def _stay_and_go(
-    room: Room, plan: PersonPlan, person: int, event: EventRequest | None, target: tuple[SceneObject, str] | None
+    room: Room,
+    plan: PersonPlan,
+    person: int,
+    event: EventRequest | None,
+    target: tuple[SceneObject, str] | None,
+    rng: np.random.Generator,
 ) -> None:
     """Who lies, sits or stands stays there until the onset, and then is where the event leads."""
     start, seconds = plan.start, float(room.situation.seconds)
@@ -251,6 +256,9 @@ def _stay_and_go(
     plan.points += _still_until(start, float(event.onset_s))
     carrier = next((thing for thing in room.scene.objects if thing.id == start.thing), None)
     side = start_side(room, person, carrier.id) if carrier is not None and carrier.kind == "bed" else "front"
+    if event.ward_event == "sway_recover" and start.pose is None:
+        plan.points += [Waypoint(at, spot) for at, spot in sway(event, start, seconds, rng)]
+        return
     leads = destinations(event, start, plan.state, carrier, target, side, seconds)
     plan.points += [Waypoint(at, spot) for at, spot in leads]
     if leads and leads[-1][1].pose is not None:

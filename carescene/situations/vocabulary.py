@@ -106,7 +106,7 @@ EVENT_FACTS: Final[dict[str, EventFacts]] = {
     "in_bed_still": EventFacts(("lying",), (("lying", 1.0),), "lies still in bed", BEDS),
     "in_bed_turning": EventFacts(("lying",), (("lying", 1.0),), "turns over in bed", BEDS),
     "in_bed_restless": EventFacts(("lying",), (("lying", 1.0),), "tosses and turns in bed", BEDS),
-    "seated_bed_edge": EventFacts(("sitting",), (("sitting", 1.0),), "sits on the edge of the bed", BEDS),
+    "seated_bed_edge": EventFacts(("sitting",), (("sitting", 1.0),), "sits at the bedside and looks around", BEDS),
     "seated_chair": EventFacts(("sitting",), (("sitting", 1.0),), "sits in a chair", ("chair", "recliner")),
     "seated_wheelchair": EventFacts(("sitting",), (("sitting", 1.0),), "sits in a wheelchair", ("wheelchair",)),
     "sit_up_in_bed": EventFacts(("lying",), (("stand_up", 1.9), ("sitting", 1.0)), "sits up in bed", BEDS),
@@ -167,7 +167,7 @@ EVENT_FACTS: Final[dict[str, EventFacts]] = {
     "tie_shoes": EventFacts(
         ("standing", "sitting"),
         (("squat_down", 4.0), ("stand_up", 1.6), ("standing", 0.5)),
-        "goes down on one knee to tie a shoe",
+        "ties {his} shoe",
         otherwise=MappingProxyType({"sitting": (("sitting", 1.0),)}),
     ),
     "kneel_task": EventFacts(
@@ -197,7 +197,7 @@ EVENT_FACTS: Final[dict[str, EventFacts]] = {
     "sway_recover": EventFacts(
         _UPRIGHT,
         (("other", 1.6), ("standing", 0.5)),
-        "sways{way}, then finds {his} balance again",
+        "loses {his} balance for a moment{way}, then recovers",
         cause="weight_shift",
         near_fall=True,
     ),

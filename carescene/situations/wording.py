@@ -85,7 +85,7 @@ def _event_says(event: EventRequest, info: PersonInfo, state: str | None) -> str
     """One event in words; `state` is that of somebody to whom nothing happened before."""
     facts = facts_of(event.ward_event, event.label)
     way = _WAYS.get(event.direction or "", "")
-    words = _filled(facts.says, info).replace("{way}", f" {way}" if way else "")
+    words = _filled(facts.says, info).replace("{way}", f", leaning {way}" if way else "")
     upright = {"standing": "stands", "walking": "walks"}.get(state or "", "")
     if facts.is_fall and not facts.helper:
         down = "drops to the floor" if facts.cause in ("roll", "slide") else f"falls {way or 'to the floor'}"

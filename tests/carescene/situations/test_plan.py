@@ -157,3 +157,101 @@ def test_a_bathroom_has_no_bed(monkeypatch):
     monkeypatch.setattr("carescene.situations.rooms._ROOMS_TRIED", 1)
     with pytest.raises(UserError, match=r"x\.yaml, line 4: expected a bed in room 'bathroom"):
         check_rooms(parse_situation(FALL.replace("ward_single", "bathroom"), "x.yaml"))
+
+
+def planned(text: str, room: Scene, seed: int = 0):
+    return plan_situation(parse_situation(text), room, seed).persons
+
+
+def test_a_helper_walks_at_the_side_of_who_walks():
+    text = """
+persons: [{role: patient, start: {state: walking}}, {role: staff, start: {state: walking}}]
+events: [{person: 0, ward_event: walk_assisted}]
+scene: day_room
+"""
+    patient, nurse = planned(text, square())
+    assert [point.at_s for point in patient.points] == [point.at_s for point in nurse.points]
+    away = [
+        math.hypot(mine.spot.x - hers.spot.x, mine.spot.y - hers.spot.y)
+        for mine, hers in zip(patient.points, nurse.points, strict=True)
+    ]
+    assert away == pytest.approx([0.58] * len(away), abs=1e-6)
+    way = np.array([[point.spot.x, point.spot.y] for point in nurse.points])
+    assert inside_polygon(way, square().polygon).all()
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_who_kneels_by_the_fallen_begins_a_step_away(order):
+    people = ["{role: staff, start: {state: standing}}", "{role: patient, start: {state: fallen}}"]
+    text = f"""
+persons: [{people[order[0]]}, {people[order[1]]}]
+events: [{{person: {order[0]}, ward_event: staff_kneel, onset_s: 2}}]
+scene: day_room
+"""
+    persons = planned(text, square())
+    start, other = persons[0].start, persons[1].start
+    assert math.hypot(start.x - other.x, start.y - other.y) == pytest.approx(1.0, abs=0.15)
+
+
+def test_who_has_lain_down_stays_in_bed_and_lies_where_beds_are_lain_in():
+    text = """
+seconds: 7
+persons: [{role: patient, start: {near: bed, state: sitting}}]
+events: [{person: 0, ward_event: lie_down_fast, onset_s: 2}]
+scene: ward_single
+"""
+    (one,) = planned(text, square(bed()))
+    lying = [point for point in one.points if point.spot.pose == "lying"]
+    assert lying[0].at_s == pytest.approx(2.0 + 1.6 + 0.2)
+    assert all(point.spot == lying_spot(bed()) for point in lying)
+    assert max(np.diff([point.at_s for point in lying])) <= 0.5 + 1e-9
+    assert 6.5 < lying[-1].at_s <= 6.95
+
+
+def test_who_stands_by_stays_and_a_path_that_is_asked_for_is_free():
+    text = """
+persons: [{role: patient, start: {near: bed, state: lying}}, {role: staff, start: {near: bed, state: standing}}]
+events: [{person: 0, ward_event: bed_exit_assisted, onset_s: 1}]
+scene: ward_single
+"""
+    _, nurse = planned(text, square(bed()))
+    assert len(nurse.points) > 2
+    assert {(point.spot.x, point.spot.y) for point in nurse.points} == {(nurse.start.x, nurse.start.y)}
+    _, free = planned(text + "constraints: {path: [{person: 1, at_s: 4, x: 1, y: 1}]}\n", square(bed()))
+    assert [point.at_s for point in free.points] == [0.0]
+
+
+def test_whoever_misses_a_seat_is_free_while_sitting_down():
+    text = """
+persons: [{role: patient, start: {state: standing}}]
+events: [{person: 0, ward_event: fall_missed_seat, onset_s: 3}]
+scene: day_room
+"""
+    (one,) = planned(text, square(default_object("chair", "chair-1", x=3.0, y=3.0, yaw=0.0)))
+    held = [point.at_s for point in one.points if (point.spot.x, point.spot.y) == (one.start.x, one.start.y)]
+    assert held == pytest.approx([0.0, 1.6])
+
+
+@pytest.mark.parametrize(("event", "still"), [("in_bed_still", True), ("in_bed_turning", False)])
+def test_only_who_is_to_lie_still_is_kept_from_moving(event, still):
+    text = f"persons: [{{role: patient}}]\nevents: [{{ward_event: {event}}}]\nscene: ward_single\n"
+    assert planned(text, square(bed()))[0].still is still
+
+
+@pytest.mark.parametrize("way", ["forward", "left", None])
+def test_who_sways_comes_back(way):
+    asked = "" if way is None else f", direction: {way}"
+    text = f"""
+persons: [{{role: patient, start: {{state: standing}}}}]
+events: [{{ward_event: sway_recover, onset_s: 2{asked}}}]
+scene: day_room
+"""
+    (one,) = planned(text, square())
+    begin, away, back = one.points[-3:]
+    assert (begin.at_s, away.at_s, back.at_s) == pytest.approx((2.0, 2.65, 3.6))
+    assert back.spot == begin.spot
+    moved = np.array([away.spot.x - begin.spot.x, away.spot.y - begin.spot.y])
+    assert np.linalg.norm(moved) == pytest.approx(0.16)
+    if way is not None:
+        turn = {"forward": 0.0, "left": math.pi / 2}[way]
+        assert moved / 0.16 == pytest.approx(direction(begin.spot.facing + turn))
