@@ -4,7 +4,6 @@ from datamodules.humanml3d import HumanML3DDataModule
 from datamodules.humanml3d_vectors import HumanML3DVectorsDataModule
 from datamodules.interhuman import InterHumanDataModule
 from datamodules.interhuman_pairs import InterHumanPairs, collate_pairs
-from datamodules.mocap import MocapDataModule
 from datamodules.packed import PackedDataModule
 from datamodules.scenes import SceneDataModule
 from datamodules.shards import ShardDataModule
@@ -14,7 +13,6 @@ __all__ = [
     "HumanML3DVectorsDataModule",
     "InterHumanDataModule",
     "InterHumanPairs",
-    "MocapDataModule",
     "PackedDataModule",
     "SceneDataModule",
     "ShardDataModule",

@@ -12,8 +12,8 @@ from carescene.clips.formats.humanml3d import draw_crop
 from datamodules.batches import Draw, LengthBatches
 from datamodules.humanml3d_key import SUMMARY_NAME
 from datamodules.humanml3d_pack import VectorPack, open_vector_pack, pack_vectors
-from datamodules.mocap import pad_rows, rows_there
 from datamodules.packed import PackedDataModule
+from datamodules.padding import pad_rows, rows_there
 from diffusion.normaliser import Normaliser
 
 
@@ -112,7 +112,8 @@ class HumanML3DVectorsDataModule(PackedDataModule):
         packs = pack_dir or folder / "packs"
         # Clips of the format have less than 200 frames; mirrored copies are on its lists.
         super().__init__([folder], batch_size, num_workers, False, 10.0, patch, text_encoder, packs, seed)
-        self.folder, self.on_bad = folder, on_bad
+        self.folder = folder
+        self.on_bad: OnBad = on_bad
 
     def prepare_data(self) -> None:
         """Pack on one process of each machine, and say what is used and what was left out."""

@@ -1,6 +1,6 @@
 """The generative model in plain torch: process, representation, denoiser, text, sampler."""
 
-from diffusion.canonical import canonical_frame, canonicalise, canonicalise_features, heading, move
+from diffusion.canonical import canonical_frame, canonicalise, heading, move
 from diffusion.checkpoint import load_checkpoint, save_checkpoint
 from diffusion.denoiser import Denoiser, DenoiserConfig, TextContext
 from diffusion.loss_config import LossConfig
@@ -43,7 +43,6 @@ __all__ = [
     "World",
     "canonical_frame",
     "canonicalise",
-    "canonicalise_features",
     "decode_motion",
     "encode_motion",
     "expand_levels",

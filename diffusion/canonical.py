@@ -4,8 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from carescene.humans.rotations import matrix_to_rotvec, rotation_about, rotvec_to_matrix, sixd_to_matrix
-from diffusion.representation import BODY, EVENT, JOINTS, ROOT, TRANS
+from carescene.humans.rotations import matrix_to_rotvec, rotation_about, rotvec_to_matrix
 
 
 def heading(root: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:
@@ -51,27 +50,3 @@ def move(
     root = matrix_to_rotvec(turn @ rotvec_to_matrix(poses[..., 0, :]))
     centred = trans - torch.nn.functional.pad(origin, (0, 1))[..., None, :]
     return torch.cat((root[..., None, :], poses[..., 1:, :]), dim=-2), (turn @ centred[..., None])[..., 0]
-
-
-def canonicalise_features(features: Float[Tensor, "*batch frame 217"]) -> Float[Tensor, "*batch frame 217"]:
-    """`canonicalise` for features: the same numbers as encoding the canonicalised motion, without kinematics.
-
-    Cheap enough for every random crop of a training batch.
-    """
-    first = features[..., 0, :]
-    turn = rotation_about("z", -heading(sixd_to_matrix(first[..., ROOT])))[..., None, None, :, :]
-
-    def turned(vectors: Tensor) -> Tensor:
-        return (turn @ vectors.unflatten(-1, (-1, 3, 1))).flatten(-3)
-
-    trans = features[..., TRANS] - torch.nn.functional.pad(first[..., None, :2], (0, 1))
-    return torch.cat(
-        (
-            turned(trans),
-            turned(features[..., ROOT]),
-            features[..., BODY],
-            turned(features[..., JOINTS]),
-            features[..., EVENT],
-        ),
-        dim=-1,
-    )

@@ -54,7 +54,7 @@ class LetterEncoder(TextEncoder):
 def letter_encoder(monkeypatch: pytest.MonkeyPatch) -> TextEncoder:
     """`minilm` stands for `LetterEncoder` in this test, so that it need not wait for transformers."""
     encoder = LetterEncoder()
-    packing = ("pack", "world_packing", "humanml3d_pack", "shard_writing", "shards")
+    packing = ("world_packing", "humanml3d_pack", "shard_writing", "shards")
     for module in (*(f"datamodules.{name}" for name in packing), "callbacks.samples"):
         monkeypatch.setattr(f"{module}.load_text_encoder", lambda name="minilm", cache=None: encoder)
     return encoder

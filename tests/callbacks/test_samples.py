@@ -19,7 +19,7 @@ from callbacks import ExportModel, SampleVideos
 from callbacks.averaged import AtValidation
 from carescene.clips import Clip
 from carescene.errors import UserError
-from datamodules import MocapDataModule
+from datamodules import SceneDataModule
 from diffusion.checkpoint import load_checkpoint
 from diffusion.denoiser import DenoiserConfig
 from lightning_app.module import DiffusionModule
@@ -55,7 +55,7 @@ def run(folder: Path, data_dir: Path, callbacks: list[pl.Callback], **options: A
             **options,
         }
     )
-    trainer.fit(model, MocapDataModule(data_dir, batch_size=4))
+    trainer.fit(model, SceneDataModule(data_dir=data_dir, batch_size=4))
     return trainer, model
 
 
@@ -107,7 +107,7 @@ def test_exports_a_model_that_loads(prepared_folder: Path, tmp_path: Path) -> No
     loaded, record = load_checkpoint(folder / "model.safetensors")
     for name, value in model.model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value), name
-    assert record["metadata"]["data_hash"] == MocapDataModule(prepared_folder).data_hash
+    assert record["metadata"]["data_hash"] == SceneDataModule(data_dir=prepared_folder).data_hash
     assert record["metadata"]["steps"] == 6
     assert record["metadata"]["text_encoder"] == "minilm"
     assert record["metadata"]["licence"] == "CC0"

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from carescene.humans.rotations import matrix_to_rotvec, rotation_about, rotvec_to_matrix
-from diffusion.canonical import canonical_frame, canonicalise, canonicalise_features, heading, move
-from diffusion.representation import encode_motion
+from diffusion.canonical import canonical_frame, canonicalise, heading, move
 
 
 def upright(angle: float) -> torch.Tensor:
@@ -62,13 +61,6 @@ def test_persons_of_one_scene_move_together():
     angle, origin = canonical_frame(poses[:1], trans[:1])
     _, moved = move(poses, trans, angle, origin)
     torch.testing.assert_close((moved[0] - moved[1]).norm(dim=-1), (trans[0] - trans[1]).norm(dim=-1))
-
-
-def test_features_are_canonicalised_as_the_motion_is():
-    poses, trans = motion(2, 2)
-    label = torch.randint(-1, 16, (2, 2, 6))
-    expected = encode_motion(*canonicalise(poses, trans), label)
-    torch.testing.assert_close(canonicalise_features(encode_motion(poses, trans, label)), expected)
 
 
 def test_move_uses_proper_rotations():

@@ -1,5 +1,8 @@
-"""The training module: exact resumption, averaging, schedule, and what it refuses."""
+"""The training module: exact resumption, averaging, schedule, processes in step, and what it refuses."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 
 from carescene.errors import UserError
-from datamodules import MocapDataModule
+from datamodules import SceneDataModule
 from diffusion.denoiser import DenoiserConfig
 from diffusion.model import LossConfig
 from lightning_app.module import DiffusionModule
@@ -78,8 +81,8 @@ def test_twenty_steps_are_ten_and_ten_more_bit_for_bit(
     """With 12 clips in batches of 5 a pass has 2 batches, so runs also cross passes and epochs."""
     options = {} if epoch_length == "whole run" else {"max_steps": -1, "max_epochs": 10, "val_check_interval": 2}
 
-    def data() -> MocapDataModule:
-        return MocapDataModule(prepared_folder, batch_size=5)
+    def data() -> SceneDataModule:
+        return SceneDataModule(data_dir=prepared_folder, batch_size=5)
 
     straight, whole = Record(), module()
     trainer = trainer_for(tmp_path / "straight", straight, **options)
@@ -104,15 +107,15 @@ def test_twenty_steps_are_ten_and_ten_more_bit_for_bit(
 
 @pytest.mark.usefixtures("letter_encoder")
 def test_a_finished_run_can_be_prolonged(prepared_folder: Path, tmp_path: Path) -> None:
-    data = MocapDataModule(prepared_folder, batch_size=5)
+    data = SceneDataModule(data_dir=prepared_folder, batch_size=5)
     straight, first, second = Record(), Record(), Record()
     trainer_for(tmp_path / "a", straight).fit(module(schedule="constant"), data)
     short = trainer_for(tmp_path / "b", first, max_steps=10)
-    short.fit(module(schedule="constant"), MocapDataModule(prepared_folder, batch_size=5))
+    short.fit(module(schedule="constant"), SceneDataModule(data_dir=prepared_folder, batch_size=5))
     longer = trainer_for(tmp_path / "b", second)
     longer.fit(
         module(schedule="constant"),
-        MocapDataModule(prepared_folder, batch_size=5),
+        SceneDataModule(data_dir=prepared_folder, batch_size=5),
         ckpt_path=str(tmp_path / "b" / "last.ckpt"),
     )
     assert first.losses + second.losses == straight.losses
@@ -122,7 +125,7 @@ def test_a_finished_run_can_be_prolonged(prepared_folder: Path, tmp_path: Path) 
 def test_training_lowers_the_loss_and_ends_with_averaged_weights(prepared_folder: Path, tmp_path: Path) -> None:
     record, model = Record(), module(learning_rate=3e-3)
     trainer = trainer_for(tmp_path, record, max_steps=60, val_check_interval=60)
-    trainer.fit(model, MocapDataModule(prepared_folder, batch_size=12))
+    trainer.fit(model, SceneDataModule(data_dir=prepared_folder, batch_size=12))
     assert sum(record.losses[-10:]) < 0.6 * sum(record.losses[:10])
     checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 60
@@ -134,7 +137,7 @@ def test_training_lowers_the_loss_and_ends_with_averaged_weights(prepared_folder
 
 @pytest.mark.usefixtures("letter_encoder")
 def test_a_checkpoint_says_what_it_was_trained_on(prepared_folder: Path, tmp_path: Path) -> None:
-    data = MocapDataModule(prepared_folder, batch_size=5)
+    data = SceneDataModule(data_dir=prepared_folder, batch_size=5)
     trainer_for(tmp_path, Record(), max_steps=5).fit(module(), data)
     checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert checkpoint["data_hash"] == data.data_hash
@@ -144,17 +147,17 @@ def test_a_checkpoint_says_what_it_was_trained_on(prepared_folder: Path, tmp_pat
 
 @pytest.mark.usefixtures("letter_encoder")
 def test_refuses_to_resume_on_other_data(prepared_folder: Path, tmp_path: Path) -> None:
-    trainer_for(tmp_path, Record(), max_steps=5).fit(module(), MocapDataModule(prepared_folder, batch_size=5))
+    trainer_for(tmp_path, Record(), max_steps=5).fit(module(), SceneDataModule(data_dir=prepared_folder, batch_size=5))
     (prepared_folder / "splits" / "test.txt").write_text("test-0\n")
     with pytest.raises(UserError, match="holds other clips"):
         trainer_for(tmp_path, Record()).fit(
-            module(), MocapDataModule(prepared_folder, batch_size=5), ckpt_path=str(tmp_path / "last.ckpt")
+            module(), SceneDataModule(data_dir=prepared_folder, batch_size=5), ckpt_path=str(tmp_path / "last.ckpt")
         )
 
 
 @pytest.mark.usefixtures("letter_encoder")
 def test_validation_uses_the_same_noise_every_time(prepared_folder: Path, tmp_path: Path) -> None:
-    model, data = module(), MocapDataModule(prepared_folder, batch_size=2)
+    model, data = module(), SceneDataModule(data_dir=prepared_folder, batch_size=2)
     trainer = trainer_for(tmp_path, Record(), callbacks=[])
     first = trainer.validate(model, data, verbose=False)
     torch.manual_seed(123)
@@ -166,7 +169,7 @@ def test_validation_uses_the_same_noise_every_time(prepared_folder: Path, tmp_pa
 def test_refuses_text_of_another_width(prepared_folder: Path, tmp_path: Path) -> None:
     model = DiffusionModule(denoiser=DenoiserConfig(dim=32, depth=1, heads=2, hidden=32, text_dim=512))
     with pytest.raises(UserError, match=r"Set model\.denoiser\.text_dim=384"):
-        trainer_for(tmp_path, Record()).fit(model, MocapDataModule(prepared_folder))
+        trainer_for(tmp_path, Record()).fit(model, SceneDataModule(data_dir=prepared_folder))
 
 
 @pytest.mark.parametrize("option", [{"learning_rate": 0.0}, {"warmup_steps": -1}, {"final_ratio": 1.5}])
@@ -203,3 +206,53 @@ def test_matrices_decay_and_nothing_else() -> None:
     groups = model.configure_optimizers()["optimizer"].param_groups
     decays = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     assert decays == {id(p): (0.3 if p.ndim >= 2 else 0.0) for p in model.parameters()}
+
+
+# ------------------------------------------------------------------------------------------------ processes
+
+RANKS = """
+import json, sys, torch
+import lightning.pytorch as pl
+from pathlib import Path
+from datamodules import SceneDataModule
+from diffusion.denoiser import DenoiserConfig
+from lightning_app.module import DiffusionModule
+
+class Note(pl.Callback):
+    ids = []
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        self.ids.append(batch["id"])
+
+if __name__ == "__main__":
+    data_dir, out, encoder = sys.argv[1:]
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    note = Note()
+    model = DiffusionModule(denoiser=DenoiserConfig(dim=32, depth=1, heads=2, hidden=32))
+    trainer = pl.Trainer(accelerator="cpu", devices=2, strategy="ddp", max_steps=2, logger=False, callbacks=[note],
+                         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+                         use_distributed_sampler=False, limit_val_batches=0, default_root_dir=out)
+    trainer.fit(model, SceneDataModule(data_dir=Path(data_dir), batch_size=3, text_encoder=encoder))
+    facts = {"ids": note.ids, "weights": [float(p.double().sum()) for p in model.parameters()]}
+    Path(out, f"rank-{trainer.global_rank}.json").write_text(json.dumps(facts))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_data_and_keep_the_same_weights(prepared_folder: Path, tmp_path: Path) -> None:
+    import json
+
+    script = tmp_path / "ranks.py"
+    script.write_text(RANKS)
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "CARESCENE_CACHE": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, str(script), str(prepared_folder), str(tmp_path), "minilm"],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    ranks = [json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in (0, 1)]
+    for one, other in zip(ranks[0]["ids"], ranks[1]["ids"], strict=True):
+        assert len(one) == len(other) == 3
+        assert not set(one) & set(other)
+    assert ranks[0]["weights"] == ranks[1]["weights"]

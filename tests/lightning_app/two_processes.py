@@ -21,11 +21,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 import callbacks.samples
-import datamodules.pack
+import datamodules.world_packing
 import diffusion.model
 import lightning_app.module
 from callbacks import SampleVideos, WriteClips
-from datamodules import MocapDataModule
+from datamodules import SceneDataModule
 from diffusion.denoiser import DenoiserConfig
 from diffusion.loss_config import LossConfig
 from diffusion.mdm import MdmConfig
@@ -252,7 +252,7 @@ def fit(rank: int, data: Path, folder: Path, die_at: int | None, resume: bool) -
         ],
     )  # fmt: skip
     last = str(folder / "last.ckpt") if resume else None
-    trainer.fit(module, MocapDataModule(data, batch_size=2), ckpt_path=last)
+    trainer.fit(module, SceneDataModule(data_dir=data, batch_size=2), ckpt_path=last)
     last_weights = torch.load(folder / "last.ckpt", weights_only=True)["current_model_state"] if rank == 0 else {}
     facts = {"ids": note.ids, "averaged": module.state_dict(), "last": last_weights, "step": trainer.global_step}
     torch.save(facts, folder / f"rank-{rank}{'-resumed' if resume else ''}.pt")
@@ -274,7 +274,7 @@ class DieAtSecond(pl.Callback):
 def predict(rank: int, data: Path, folder: Path, processes: int, die: bool) -> None:
     """Generate clips for the test captions."""
     torch.manual_seed(0)
-    module, clips = DiffusionModule(denoiser=SMALL), MocapDataModule(data, batch_size=1)
+    module, clips = DiffusionModule(denoiser=SMALL), SceneDataModule(data_dir=data, batch_size=1)
     module.model.load_state_dict(
         {"feature_mean": clips.normaliser.mean, "feature_std": clips.normaliser.std}, strict=False
     )
@@ -317,13 +317,13 @@ def train_with_videos(rank: int, data: Path, folder: Path) -> None:
     )  # fmt: skip
     # Every third validation of two steps each would be the last step; count from the second on instead.
     trainer.callbacks[1]._validations = 2  # pyright: ignore[reportAttributeAccessIssue]
-    trainer.fit(DiffusionModule(denoiser=SMALL), MocapDataModule(data, batch_size=2))
+    trainer.fit(DiffusionModule(denoiser=SMALL), SceneDataModule(data_dir=data, batch_size=2))
 
 
 def main(data: Path, out: Path) -> None:
     """All parts, each in its own folder."""
     torch.set_num_threads(1)
-    for module in (datamodules.pack, callbacks.samples, lightning_app.module):
+    for module in (datamodules.world_packing, callbacks.samples, lightning_app.module):
         module.load_text_encoder = letters
     codes: dict[str, list[int]] = {}
     for name in ("gradients", "straight", "cut", "predict", "videos"):
