@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ class Drawn(NamedTuple):
         return self.motion.there.shape[1] if isinstance(self.motion, PeopleMotion) else len(self.motion)
 
 
+@runtime_checkable
 class RealSet(Protocol):
     """Real clips of one split, drawn anew for every replication."""
 

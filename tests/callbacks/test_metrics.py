@@ -170,9 +170,11 @@ def test_processes_without_clips_do_no_harm():
         torch.zeros(0, dtype=torch.long), real=torch.zeros(0, 6), made=torch.zeros(0, 6), text=torch.zeros(0, 6)
     )
     assert metric.compute() == {"clips": 0.0}
-    assert TextMotionMetrics(6).compute() == {"clips": 0.0}
-    assert Multimodality(6).compute() == {}
-    assert PooledMeasures(["a"]).compute() == {"a": 0.0}
+    many, pooled = Multimodality(6), PooledMeasures(["a"])
+    many.update(torch.zeros(0, dtype=torch.long), made=torch.zeros(0, 6), caption=torch.zeros(0, dtype=torch.long))
+    pooled.update(torch.zeros(0, dtype=torch.long), a=torch.zeros(0, 2))
+    assert many.compute() == {}
+    assert pooled.compute() == {"a": 0.0}
 
 
 def test_rows_of_other_encoders_are_refused():
