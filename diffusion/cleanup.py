@@ -25,6 +25,9 @@ _HEIGHT, _SPEED = 0.06, 0.7
 # Weights against holding a foot, found on walks to which drift and tremor had been added: smoothness (stiffer lets feet
 # glide on, softer adds jerk), and the way back to 0 while the foot swings and while it stands.
 _STIFFNESS, _PULL_SWING, _PULL_STANCE = 0.3, 0.01, 1e-4
+# Against a body that goes on shifting while nothing stands: the shift's velocity is gone after 0.15 s. Without
+# it, somebody who lies where a path ends glides away as fast as the last step before was corrected.
+_COAST = 0.02
 
 
 def clean_up(
@@ -98,7 +101,7 @@ def hold_feet(
     weight = stance.any(dim=1).double()
     level, height = (None, None) if pinned is None else (_pins(pinned[:, axis]) for axis in (0, 1))
     sums = None if level is None else _block_sums(level, len(step)).to(step)
-    path = smooth_fit(step, weight, stiffness=1.0, damping=0.02, zero=sums)
+    path = smooth_fit(step, weight, stiffness=1.0, damping=0.02, pull=_COAST, zero=sums)
     planar = torch.cat((torch.zeros_like(path[:1]), path.cumsum(0)))
     planar = planar if level is None else planar - planar[level[0]]
     left, right = (_gap(points[..., 2] - rest, stance, side) for side in (0, 1))
@@ -209,18 +212,19 @@ def smooth_fit(
     *,
     stiffness: float,
     damping: float,
+    pull: float = 1e-6,
     zero: Float[Tensor, "equation sample"] | None = None,
 ) -> Float[Tensor, "sample channel"]:
     """Curve near `target` where `weight` is 1, and smooth everywhere.
 
-    The minimum of sum w (x - y)^2 + stiffness |x''|^2 + damping |x'|^2 (Whittaker 1923, Eilers 2003). A tiny pull to 0
-    keeps the system regular where nothing is known at all. The combinations of samples in `zero` (independent of each
-    other) are 0 exactly, by Lagrange multipliers.
+    The minimum of sum w (x - y)^2 + stiffness |x''|^2 + damping |x'|^2 + pull |x|^2 (Whittaker 1923, Eilers 2003). A
+    tiny pull to 0 keeps the system regular where nothing is known at all. The combinations of samples in `zero`
+    (independent of each other) are 0 exactly, by Lagrange multipliers.
     """
     count = len(target)
     identity = torch.eye(count, dtype=target.dtype, device=target.device)
     first, second = torch.diff(identity, dim=0), torch.diff(identity, n=2, dim=0)
-    system = torch.diag(weight) + stiffness * second.T @ second + damping * first.T @ first + 1e-6 * identity
+    system = torch.diag(weight) + stiffness * second.T @ second + damping * first.T @ first + pull * identity
     wanted = weight[:, None] * target
     if zero is None or not len(zero):
         return torch.linalg.solve(system, wanted)

@@ -40,6 +40,13 @@ class _Surface:
     high: tuple[float, float]
     profile: tuple[tuple[float, float], ...]
 
+    def tops(self, points: Float[np.ndarray, "*batch 3"], within_m: float = 0.0) -> Float[np.ndarray, "*batch"]:
+        """Height of the top over or under points of the world, metres; NaN beside it or nearer to its edge."""
+        flat = to_own(self.thing, points)
+        top = np.interp(flat[..., 1], [y for y, _ in self.profile], [z for _, z in self.profile])
+        low, high = np.array(self.low) + within_m, np.array(self.high) - within_m
+        return np.where(((flat > low) & (flat < high)).all(axis=-1), top, np.nan)
+
     def holds(self, points: Float[np.ndarray, "frame 3"]) -> tuple[np.ndarray, np.ndarray]:
         flat = to_own(self.thing, points)
         top = np.interp(flat[:, 1], [y for y, _ in self.profile], [z for _, z in self.profile])

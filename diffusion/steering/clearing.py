@@ -14,12 +14,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from carescene.evaluation.people_contact import capsule_radii
+from carescene.humans.rotations import matrix_to_rotvec, rotvec_to_matrix
 from carescene.humans.skin_points import SkinPoints
-from carescene.scenes.geometry import SceneGeometry
 from carescene.scenes.scene import Scene
+from diffusion.cleanup import low_pass
 from diffusion.steering.body_rows import BodyRows
 from diffusion.steering.contact_rows import people_rows, room_rows
-from diffusion.steering.room_contact import WaysOut, room_near, ways_out
+from diffusion.steering.room_contact import Surroundings, WaysOut, ways_out
 from diffusion.steering.skin import CARRYING, Skin
 from diffusion.steering.work import Work, smooth_envelope
 
@@ -35,6 +36,10 @@ _SETTLED_M: Final = 0.003
 _RISE: Final = 8
 # Frames within this of a deep one are looked at again.
 _AROUND: Final = 3
+# How much further out of something a body may be from one frame to the next, beside frames that stay, metres.
+_RETREAT_M: Final = 0.01
+# Corrections quicker than this are taken for trembling.
+_CALM_HZ: Final = 2.5
 # A way out that leads up by this much (cosine) is one that a lift goes.
 _UPWARDS: Final = 0.7
 
@@ -58,27 +63,50 @@ def leave_contacts(
         allowed_m: depth that is left.
     """
     radii = [capsule_radii(np.asarray(shape, np.float32), model) for shape in betas]
-    geometry = None
+    around = None
     if scene is not None:
-        geometry = room_near(scene, Skin.of(model, work.rotations, work.trans, betas), work.there)
-    if geometry is not None:
-        _lift(work, geometry, betas, model, _SUNK_M)
+        around = Surroundings.of(scene, Skin.of(model, work.rotations, work.trans, betas), work.there)
+    if around is not None:
+        _lift(work, around, betas, model, _SUNK_M)
+    before = work.rotations.clone(), work.trans.clone()
     looks = torch.arange(0, work.asked.frames, _STRIDE)
     for number in range(rounds):
-        seen = _Look(work, looks, geometry, betas, model, allowed_m)
+        seen = _Look(work, looks, around, betas, model, allowed_m)
         rows = people_rows(seen.skin, seen.joints, radii, seen.there, allowed_m=allowed_m)
         rows += [] if seen.ways is None else room_rows(seen.skin, seen.joints, seen.ways, allowed_m=allowed_m)
         if not rows:
             break
-        parts = BodyRows.join(rows)
-        parts = dataclasses.replace(parts, frame=looks[parts.frame])
+        parts = _softly(BodyRows.join(rows), looks, work.gaps())
         deep = parts.frame[parts.wanted > allowed_m]
-        work.step(BodyRows.join([work.exact(), parts]))
+        work.step(BodyRows.join([work.exact(), parts]), local=True)
         looks = _around(deep, work.asked.frames, number)
         if not len(looks):
             break
-    if geometry is not None:
-        _lift(work, geometry, betas, model, _LEFT_M)
+    _calm(work, before)
+    if around is not None:
+        _lift(work, around, betas, model, _LEFT_M)
+
+
+def _calm(work: Work, before: tuple[Tensor, Tensor]) -> None:
+    """Smooth what was changed since: which point of a part is deepest changes from frame to frame."""
+    rotations, trans = before
+    for person in range(work.asked.persons):
+        turned = matrix_to_rotvec(rotations[person].transpose(-1, -2) @ work.rotations[person]).flatten(1)
+        change = torch.cat((turned, work.trans[person] - trans[person]), dim=-1)
+        if len(change) < 4 or not bool(change.abs().max() > 0):
+            continue
+        smooth = low_pass(change, work.asked.fps, _CALM_HZ)
+        smooth[work.known[person]] = 0
+        work.rotations[person] = rotations[person] @ rotvec_to_matrix(smooth[:, :-3].unflatten(-1, (24, 3)))
+        work.trans[person] = trans[person] + smooth[:, -3:]
+
+
+def _softly(rows: BodyRows, looks: Tensor, gaps: Float[Tensor, "person frame"]) -> BodyRows:
+    """The same in frames of the clip, and asking little next to frames that stay as they are."""
+    frame = looks[rows.frame]
+    # One entry for each equation, in order.
+    near = (gaps[rows.person, frame] * _RETREAT_M).to(rows.wanted)
+    return dataclasses.replace(rows, frame=frame, wanted=torch.minimum(rows.wanted, near))
 
 
 class _Look:
@@ -88,7 +116,7 @@ class _Look:
         self,
         work: Work,
         frames: Tensor,
-        geometry: SceneGeometry | None,
+        around: Surroundings | None,
         betas: Tensor,
         model: SkinPoints,
         allowed_m: float,
@@ -97,8 +125,8 @@ class _Look:
         self.joints = work.joints(frames)
         self.there = work.there[:, frames]
         self.ways: WaysOut | None = None
-        if geometry is not None:
-            self.ways = ways_out(self.skin, self.joints, geometry, self.there, allowed_m=allowed_m)
+        if around is not None:
+            self.ways = ways_out(self.skin, self.joints, around, self.there, allowed_m=allowed_m)
 
 
 def _around(deep: Tensor, frames: int, number: int) -> Tensor:
@@ -110,7 +138,7 @@ def _around(deep: Tensor, frames: int, number: int) -> Tensor:
     return chosen[chosen % _STRIDE == (number + 1) % _STRIDE]
 
 
-def _lift(work: Work, geometry: SceneGeometry, betas: Tensor, model: SkinPoints, left_m: float) -> None:
+def _lift(work: Work, around: Surroundings, betas: Tensor, model: SkinPoints, left_m: float) -> None:
     """Lift people whose hips, chest or thighs are deeper than `left_m` in what is under them by what is more.
 
     Somebody below a mattress shows only what is in it, so lifting is repeated until nothing is deep.
@@ -118,14 +146,14 @@ def _lift(work: Work, geometry: SceneGeometry, betas: Tensor, model: SkinPoints,
     frames = torch.arange(0, work.asked.frames, _STRIDE)
     pinned = work.touched()[..., 1]
     for _ in range(_LIFTS):
-        seen = _Look(work, frames, geometry, betas, model, left_m)
+        seen = _Look(work, frames, around, betas, model, left_m)
         assert seen.ways is not None
         carried = torch.isin(seen.skin.group, torch.tensor(CARRYING))
         under = (seen.ways.direction[..., 2] > _UPWARDS) & carried
         needed = torch.zeros(work.there.shape, dtype=torch.float64)
         needed[:, frames] = torch.where(under, seen.ways.depth - left_m, 0.0).amax(dim=-1).double().clamp(min=0)
         for person in torch.nonzero(needed.amax(dim=1) > _SETTLED_M)[:, 0].tolist():
-            work.trans[person, :, 2] += smooth_envelope(needed[person], pinned[person], reach=_RISE)
+            work.lift(person, smooth_envelope(needed[person], reach=_RISE), pinned[person])
         frames = torch.nonzero(needed.amax(dim=0) > _SETTLED_M)[:, 0]
         if not len(frames):
             return

@@ -25,7 +25,7 @@ from diffusion.steering.clearing import leave_contacts
 from diffusion.steering.metric import GROUPS, HEIGHT, PATH, Metric
 from diffusion.steering.rows import ClipConstraints
 from diffusion.steering.skin import Skin
-from diffusion.steering.work import LEG_JOINTS, Work, smooth_envelope
+from diffusion.steering.work import LEG_JOINTS, Work, below_pins, smooth_envelope
 
 # Corrections of finished motion: the path hardly moves, because feet stand; poses turn within a third of a second.
 FINISHING_METRIC: Final = Metric(path_speed=0.05, path_start=0.05, height=0.02, turn=0.5)
@@ -50,7 +50,7 @@ class FinishConfig:
     metric: Metric = FINISHING_METRIC
     cutoff_hz: float | None = CUTOFF_HZ
     hold: bool = True
-    plant_rounds: int = 3
+    plant_rounds: int = 6
     contact_rounds: int = 6
     exact_rounds: int = 12
     allowed_m: float = 0.005
@@ -177,7 +177,7 @@ def _clear_floor(work: Work, betas: Float[Tensor, "person 10"], model: SkinPoint
         for side, leg in enumerate(LEG_JOINTS):
             foot = torch.isin(skin.carrier, torch.tensor(leg[2:]))
             depth = -skin.points[person][:, foot, 2].amin(dim=1).double() - allowed_m
-            lift[:, side, 2] = smooth_envelope(depth.clamp(min=0), pinned[person, :, side])
+            lift[:, side, 2] = below_pins(smooth_envelope(depth.clamp(min=0)), pinned[person, :, side])
         _move_ankles(work, person, joints[person], lift)
 
 

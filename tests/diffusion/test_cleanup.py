@@ -140,3 +140,17 @@ def test_standing_needs_low_and_slow():
     points[:, 1, 0] = torch.arange(3) * 0.1
     points[:, 2, 2] += 0.2
     assert standing(points, rest, 20.0).tolist() == [[True, False, False, True]] * 2
+
+
+def test_who_lies_where_a_path_ends_does_not_glide_away():
+    # Feet slide forwards until frame 30, from where nobody stands; frame 45 says where the pelvis is.
+    joints = torch.zeros(80, 22, 3)
+    joints[..., 2] = 1.0
+    joints[:30, [7, 8, 10, 11], 2] = 0.02
+    joints[:, :, 1] = (0.02 * torch.arange(80).clamp(max=30))[:, None]
+    pinned = torch.zeros(80, 2, dtype=torch.bool)
+    pinned[[0, 45], 0] = True
+    shift = hold_feet(joints, 20.0, pinned=pinned)
+    assert float(shift[[0, 45], :2].abs().max()) < 1e-5
+    assert float(shift[28, 1]) < -0.5, "the feet are held"
+    assert float(shift[46:, :2].abs().max()) < 0.06

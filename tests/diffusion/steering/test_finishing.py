@@ -24,7 +24,7 @@ from diffusion.steering import (
     compile_constraints,
     finish,
 )
-from diffusion.steering.work import smooth_envelope
+from diffusion.steering.work import below_pins, smooth_envelope
 
 FRAMES = 60
 ROOM = [(-3.0, -3.0), (3.0, -3.0), (3.0, 3.0), (-3.0, 3.0)]
@@ -168,9 +168,12 @@ def test_clips_too_short_to_stand_are_finished_too() -> None:
 def test_the_envelope_covers_and_goes_down_to_pins() -> None:
     lift = torch.rand(30).double() * 0.02
     pinned = torch.zeros(30, dtype=torch.bool)
-    assert bool((smooth_envelope(lift, pinned) >= lift - 1e-12).all())
+    curve = smooth_envelope(lift)
+    assert bool((curve >= lift - 1e-12).all())
+    assert bool((smooth_envelope(lift, reach=5) >= lift - 1e-12).all())
+    assert torch.equal(below_pins(curve, pinned), curve)
     pinned[10] = True
-    found = smooth_envelope(lift, pinned)
+    found = below_pins(curve, pinned)
     assert found[10] == 0 and float(found.diff().abs().max()) < 0.021
     assert float(found[11]) <= 0.01
 
