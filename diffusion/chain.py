@@ -25,6 +25,10 @@ Steer = Callable[[World, float], World]
 _ABSURD = 1e3
 
 
+class BlewUpError(UserError):
+    """Numbers exploded while sampling, because a weight is too large: no other try helps."""
+
+
 @torch.no_grad()
 def sample_chain(
     process: DiffusionProcess,
@@ -48,7 +52,7 @@ def sample_chain(
         the sample, in the network's units.
 
     Raises:
-        UserError: if numbers explode, which names the guidance weights.
+        BlewUpError: if numbers explode, which names the guidance weights.
     """
     masks = _value_masks(known, given)
     x = _choose(masks, known, _draw(noise, known))
@@ -71,11 +75,11 @@ def check_finite(estimate: World, config: SamplerConfig, level: int) -> None:
     """Refuse to go on with numbers that exploded.
 
     Raises:
-        UserError: naming the guidance weights.
+        BlewUpError: naming the guidance weights.
     """
     worst = max((float(value.abs().max()) for value in estimate if value.numel()), default=0.0)
     if not worst < _ABSURD:  # also true for NaN
-        raise UserError(
+        raise BlewUpError(
             f"Expected sampling to stay finite, but values reached {worst:.3g} standard deviations at noise level "
             f"{level}. Guidance is too strong (text {config.guidance:g}, scene {config.scene_guidance:g}, constraints "
             f"{config.constraint_guidance:g}, or an energy's weight); lower it, 1 to 4 is usual. Nothing was written."

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from diffusion.denoiser import Denoiser
-from diffusion.process import DiffusionProcess
+from diffusion.process import DiffusionProcess, expand_levels
 from diffusion.sampler import SamplerConfig, guide
 from diffusion.world import Given, Levels, Present, World
 from diffusion.world_loss import frame_levels
@@ -75,7 +75,7 @@ def guided(
             *(torch.cat(group) for group in list(zip(*steps, strict=True))[1:]),
         )
         output = denoiser.denoise(noisy, noise, all_present, context, role=role)
-        t = frame_levels(noise, all_present.frames.long(), denoiser.config.patch)
+        t = frame_levels(noise, all_present.frames, denoiser.config.patch)
         estimate = World(*map(process.to_x0, (o.to(n.dtype) for o, n in zip(output, noisy, strict=True)), noisy, t))
         voices = iter(World(*parts) for parts in zip(*(group.chunk(count) for group in estimate), strict=True))
         full, *rest = [_together([next(voices) for _ in group]) for group in passes]
@@ -129,7 +129,7 @@ def _forget(process: DiffusionProcess, x: World, levels: Levels, given: Given) -
 
     def blank(values: Tensor, mask: Tensor) -> Tensor:
         # Zero is the mean of pure noise; fresh noise would make the estimate depend on a further draw.
-        return torch.where(mask.repeat_interleave(patch, dim=-1)[..., None], 0.0, values)
+        return torch.where(expand_levels(mask, patch)[..., None], 0.0, values)
 
     return (
         x._replace(motion=blank(x.motion, given.motion), event=blank(x.event, given.event)),

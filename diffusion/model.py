@@ -18,7 +18,7 @@ from diffusion.process import DiffusionProcess, Divisor, ProcessConfig
 from diffusion.representation import FEATURES
 from diffusion.sampler import NoiseSource, SamplerConfig, timesteps
 from diffusion.training_levels import draw_levels
-from diffusion.world import BETAS, EVENT, MOTION, OBJECT_FEATURES, Given, Levels, Present, World
+from diffusion.world import BETAS, EVENT, MOTION, OBJECT_FEATURES, Given, Levels, Present, World, nothing_known
 from diffusion.world_loss import frame_levels, velocity_losses, weighted_mean, world_losses
 
 
@@ -130,7 +130,7 @@ class MotionModel(nn.Module):
         # A shape that nobody knows is pure noise to the network, whatever level was drawn.
         levels = levels._replace(shape=torch.where(shape_known, levels.shape, self.process.steps))
         present = present._replace(objects=present.objects & (uniform(size, 1) >= c.scene_dropout))
-        per_frame = frame_levels(levels, present.frames.long(), patch)
+        per_frame = frame_levels(levels, present.frames, patch)
         noise = World(*(torch.randn(v.shape, dtype=v.dtype, device=device, generator=generator) for v in x0))
         x_t = World(*map(self.process.q_sample, x0, per_frame, noise))
         keep = uniform(size, 1) >= c.text_dropout
@@ -250,8 +250,7 @@ class MotionModel(nn.Module):
             object_mask = torch.ones(size, objects, dtype=torch.bool, device=device)
         present = Present(there, counted, object_mask.to(device))
         if known is None or given is None:
-            values = _blank(size, count, tokens * patch, objects, device)
-            fixed = _nothing(size, count, tokens, objects, device)
+            values, fixed = nothing_known(size, count, tokens * patch, objects, patch=patch, device=device)
         else:
             values = self.normalise(World(*(value.to(device) for value in known)))
             fixed = Given(*(mask.to(device) for mask in given))
@@ -310,7 +309,7 @@ class MotionModel(nn.Module):
         size, patch = len(frames), self.config.denoiser.patch
         tokens = -(-max(frames, default=1) // patch)
         device = self.feature_mean.device
-        values, fixed = _blank(size, persons, tokens * patch, 0, device), _nothing(size, persons, tokens, 0, device)
+        values, fixed = nothing_known(size, persons, tokens * patch, 0, patch=patch, device=device)
         if shape is not None:
             values = values._replace(shape=shape.to(device).expand(size, persons, BETAS))
         fixed = fixed._replace(shape=torch.ones_like(fixed.shape))
@@ -322,22 +321,6 @@ class MotionModel(nn.Module):
             persons=[persons] * size, known=values, given=fixed, progress=progress,
         )  # fmt: skip
         return torch.cat((world.motion, world.event), dim=-1)
-
-
-def _blank(batch: int, persons: int, frames: int, objects: int, device: torch.device) -> World:
-    return World(
-        torch.zeros(batch, persons, frames, MOTION.stop, device=device),
-        torch.zeros(batch, persons, frames, EVENT.stop - EVENT.start, device=device),
-        torch.zeros(batch, persons, BETAS, device=device),
-        torch.zeros(batch, objects, OBJECT_FEATURES, device=device),
-    )
-
-
-def _nothing(batch: int, persons: int, tokens: int, objects: int, device: torch.device) -> Given:
-    def none(*shape: int) -> Tensor:
-        return torch.zeros(shape, dtype=torch.bool, device=device)
-
-    return Given(none(batch, persons, tokens), none(batch, persons, tokens), none(batch, persons), none(batch, objects))
 
 
 def _tensor(batch: dict[str, object], name: str) -> Tensor:

@@ -11,6 +11,7 @@ the clip's frame: person 0 stands at x = y = 0 in the first frame and faces +y.
 
 from typing import Final, NamedTuple
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -70,3 +71,24 @@ class Present(NamedTuple):
     frames: Bool[Tensor, "batch person frame"]
     persons: Bool[Tensor, "batch person"]
     objects: Bool[Tensor, "batch object"]
+
+
+def nothing_known(
+    batch: int, persons: int, frames: int, objects: int, *, patch: int, device: torch.device | str = "cpu"
+) -> tuple[World, Given]:
+    """Values (zeros) and flags of clips in which no token is given; `frames` are whole patches."""
+
+    def none(*shape: int) -> Tensor:
+        return torch.zeros(batch, *shape, dtype=torch.bool, device=device)
+
+    def zeros(*shape: int) -> Tensor:
+        return torch.zeros(batch, *shape, device=device)
+
+    tokens = frames // patch
+    known = World(
+        zeros(persons, frames, MOTION_FEATURES),
+        zeros(persons, frames, EVENT_CLASSES),
+        zeros(persons, BETAS),
+        zeros(objects, OBJECT_FEATURES),
+    )
+    return known, Given(none(persons, tokens), none(persons, tokens), none(persons), none(objects))

@@ -1,11 +1,11 @@
 """The training loss of a world: weighted squared errors of all groups of tokens, and of differences between frames."""
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from diffusion.loss_config import LossConfig
-from diffusion.process import DiffusionProcess, Divisor, at_least_one
+from diffusion.process import DiffusionProcess, Divisor, at_least_one, expand_levels
 from diffusion.representation import GROUPS, MODEL_JOINTS
 from diffusion.world import PRESENT, Levels, Present, World
 
@@ -91,11 +91,11 @@ def weighted_mean(
     return (value * weight).flatten(0, -2).sum(0) / (divisor or at_least_one)(count.sum())
 
 
-def frame_levels(levels: Levels, frames: Int[Tensor, "batch person frame"], patch: int) -> Levels:
+def frame_levels(levels: Levels, frames: Bool[Tensor, "batch person frame"], patch: int) -> Levels:
     """Levels with one number per frame instead of one per patch; `frames` only lends its shape."""
     batch, persons, count = frames.shape
 
     def spread(level: Tensor) -> Tensor:
-        return level.expand(batch, persons, count // patch).repeat_interleave(patch, dim=-1)
+        return expand_levels(level.expand(batch, persons, count // patch), patch)
 
     return levels._replace(motion=spread(levels.motion), event=spread(levels.event))

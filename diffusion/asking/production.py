@@ -18,10 +18,13 @@ from carescene.scenes.scene import Scene
 from carescene.situations.drawing import Draw, drawn_situation
 from carescene.situations.rooms import refuse_sampled, room_for
 from carescene.situations.situation import Situation
-from diffusion.asking.compile import Asked, compile_situation
+from diffusion.asking.asked import Asked
+from diffusion.asking.compile import compile_situation
+from diffusion.asking.retiming import retimed
 from diffusion.asking.sample_room import sampled_room
 from diffusion.asking.sampling import Settings, batch_key, sample_asked, to_clip
 from diffusion.asking.verdict import Verdict, events_of, judge
+from diffusion.chain import BlewUpError
 from diffusion.generator import MotionGenerator
 
 REPORT: Final = "report.json"
@@ -138,9 +141,9 @@ class Producer:
             try:
                 scene = sampled_room(self.generator, situation, seed, body=self.body, settings=self.settings)
                 compile_situation(situation, scene, clip_seed(situation.seed, index, 0), body=self.body)
+            except BlewUpError:
+                raise
             except UserError as error:
-                if "Guidance" in str(error) or "weight" in str(error):
-                    raise
                 why = error
                 continue
             return scene
@@ -175,6 +178,7 @@ class Producer:
             name = clip_name(job.situation, job.index)
             clip = to_clip(one, world.motion[row], world.event[row], name, self.generator, self.settings)
             requested = json.loads(clip.attributes["requested"])
+            clip = retimed(clip, requested)
             verdict = judge(clip, requested)
             clip.events = events_of(clip, requested, verdict)
             job.seconds += each + time.perf_counter() - start

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 from carescene.situations.vocabulary import facts_of
 
 if TYPE_CHECKING:
-    from diffusion.asking.compile import Asked
+    from diffusion.asking.asked import Asked
 
 
 def requested_of(asked: "Asked") -> dict[str, Any]:
     """The events and constraints asked for, with places in the room's metres; only what was really asked for.
 
     Keys of an event: person, label, ward_event, cause, onset_s, end_s, direction, side, place ([x, y] of the pelvis at
-    rest) and within_m. Keys of a constraint: person, kind, joint, time_s, value.
+    rest) and within_m. Keys of a constraint: person, kind, joint, time_s, value. `played` are people of given clips.
     """
     situation = asked.situation
     events = []
@@ -38,4 +38,5 @@ def requested_of(asked: "Asked") -> dict[str, Any]:
         "room": "sampled" if situation.scene is not None and situation.scene.sampled else "given",
         "events": events,
         "constraints": list(asked.requested),
+        "played": [person for person, request in enumerate(situation.people) if request.motion is not None],
     }

@@ -19,15 +19,16 @@ from torch import Tensor
 from carescene.situations.situation import EventRequest
 from carescene.situations.vocabulary import facts_of
 from carescene.situations.wording import text_for
-from diffusion.asking.compile import Asked
+from diffusion.asking.asked import Asked
 from diffusion.asking.joining import fade
-from diffusion.asking.stillness import resting_frames
 from diffusion.process import expand_levels
 
 # The model has seen no clips shorter than a second.
 _SHORTEST_S: Final = 1.2
-# What differs at the seam fades in this time: longer would hold back a fall.
-_FADES_S: Final = 0.25
+# What differs at the seam fades in this time: longer would hold back a fall, shorter would jerk.
+_FADES_S: Final = 0.35
+# Where the pelvis is above the floor plan, among the features of motion.
+_WAY: Final = slice(0, 2)
 # How those who rest before they fall upright come to their feet.
 _RISES: Final = {"lying": "bed_exit", "sitting": "chair_rise"}
 
@@ -74,7 +75,7 @@ def first_stage(asked: Asked) -> Asked | None:
         given=given,
         constraints=[each for each in asked.constraints if _frame(each, asked) <= cut],
         energies=[each for each in asked.energies if getattr(each, "start_s", 0.0) < until],
-        rests=torch.where(_resting(asked) >= cut, padded, 0),
+        rests=None if asked.rests is None else torch.where(asked.rests >= cut, padded, 0),
     )
 
 
@@ -97,6 +98,8 @@ def next_stage(asked: Asked, motion: Float[Tensor, "person frame 201"]) -> Asked
         given=asked.given._replace(motion=given),
         constraints=[each for each in asked.constraints if _frame(each, asked) >= cut],
         held=cut,
+        # What rested until now is given; only those who rest beyond are held on.
+        rests=None if asked.rests is None else torch.where(asked.rests > cut, asked.rests, 0),
     )
 
 
@@ -107,15 +110,19 @@ def hold_beginning(
     held: int,
     fps: float | int,
 ) -> Float[Tensor, "batch person frame 201"]:
-    """Motion that begins as it is known and goes on from there at the speed it had (see `joining`)."""
+    """Motion that begins as it is known and goes on from there at the speed it had.
+
+    The whole way after the seam moves to where the person is; what differs in posture and height fades (see `joining`).
+    """
     if held < 2:
         return motion
     past = known[:, :, :held].to(motion)
     begun = there[:, :, held - 2 : held].all(-1).to(motion.device)[..., None, None]
-    ahead = (2 * past[:, :, -1] - past[:, :, -2] - motion[:, :, held])[:, :, None]
+    miss = (2 * past[:, :, -1] - past[:, :, -2] - motion[:, :, held])[:, :, None]
     time = np.arange(motion.shape[2] - held) / float(fps) / _FADES_S
-    left = torch.from_numpy(fade(time)).to(motion)[:, None]
-    rest = motion[:, :, held:] + torch.where(begun, left * ahead, 0.0)
+    left = torch.from_numpy(fade(time)).to(motion)[:, None].repeat(1, motion.shape[-1])
+    left[:, _WAY] = 1.0
+    rest = motion[:, :, held:] + torch.where(begun, left * miss, 0.0)
     return torch.cat((torch.where(there[:, :, :held, None].to(motion.device), past, motion[:, :, :held]), rest), dim=2)
 
 
@@ -149,14 +156,6 @@ def _events_before(asked: Asked, cut: int) -> tuple[EventRequest, ...]:
         elif event.onset_s is None and event.person not in busy:
             earlier.append(event)
     return tuple(earlier)
-
-
-def _resting(asked: Asked) -> Tensor:
-    frames = slice(0, asked.frames)
-    labelled, moved = (
-        expand_levels(mask[0], asked.patch)[:, frames] for mask in (asked.given.event, asked.given.motion)
-    )
-    return resting_frames(asked.known.event[0][:, frames], labelled, moved)
 
 
 def _frame(constraint: object, asked: Asked) -> int:

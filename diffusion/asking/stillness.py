@@ -17,8 +17,8 @@ from carescene.clips.taxonomy import OMNIFALL_ID
 _AT_REST: Final = (OMNIFALL_ID["lying"], OMNIFALL_ID["sitting"])
 # What is left of movement at rest: small shifts of millimetres. Geometry calls 3 cm/s a movement.
 _LEFT: Final = 0.03
-# Seconds before the onset in which movement may come back, so that nobody starts with a jerk.
-_RETURNS_S: Final = 0.15
+# Seconds before the onset in which movement may come back: one frame, because geometry sees what is smoothed.
+_RETURNS_S: Final = 0.05
 
 
 def resting_frames(

@@ -20,12 +20,14 @@ from carescene.situations.situation import EventRequest, Situation
 from carescene.situations.things import Room, Spot, beside_spot, direction, edge_spot
 from carescene.situations.vocabulary import EVENT_FACTS
 from carescene.situations.wording import text_for
-from diffusion.asking.compile import Asked, constrain, fill_labels, nothing_known
+from diffusion.asking.asked import Asked
 from diffusion.asking.frame import Frame, frame_of_motion
 from diffusion.asking.joining import joined
-from diffusion.objects import DEFAULT_SLOTS, encode_scene
-from diffusion.representation import EVENT, MOTION_FEATURES, encode_motion
-from diffusion.world import PRESENT, ROLES
+from diffusion.asking.known_tokens import fill_labels, give_motion, give_room
+from diffusion.asking.wishes import constrain
+from diffusion.objects import DEFAULT_SLOTS
+from diffusion.representation import encode_motion
+from diffusion.world import ROLES, nothing_known
 
 if TYPE_CHECKING:
     from diffusion.asking.stream import _Maker
@@ -145,7 +147,7 @@ def compile_window(
     padded = -(-frames // patch) * patch
     slots = DEFAULT_SLOTS if plan.scene is not None else 0
     people = len(maker.infos)
-    known, given = nothing_known(people, padded, patch, slots)
+    known, given = nothing_known(1, people, padded, slots, patch=patch)
     known = known._replace(shape=maker.betas[None])
     given = given._replace(shape=torch.ones_like(given.shape))
     there = torch.zeros(people, padded, dtype=torch.bool)
@@ -162,18 +164,11 @@ def compile_window(
             )
             label = torch.from_numpy(prefix.labels[person].astype(np.int64))
             features = encode_motion(poses, trans, label, maker.rest[person].double()).float()
-            known.motion[0, person, : prefix.frames] = features[:, :MOTION_FEATURES]
-            known.event[0, person, : prefix.frames] = features[:, EVENT]
-            given.motion[0, person, : prefix.frames // patch] = True
-            whole = (label >= 0).unflatten(0, (-1, patch)).all(-1)
-            given.event[0, person, : prefix.frames // patch] = whole
+            give_motion(known, given, person, features, prefix.frames // patch)
     object_mask = torch.zeros(slots, dtype=torch.bool)
     if plan.scene is not None:
         near = np.array([[spot.x, spot.y] for spot in plan.spots.values()]).reshape(-1, 2)
-        objects = encode_scene(plan.scene, frame.angle, (frame.x, frame.y), slots, near)
-        object_mask = objects[:, PRESENT.start] > 0
-        known = known._replace(objects=objects[None])
-        given = given._replace(objects=object_mask[None])
+        known, given, object_mask = give_room(known, given, plan.scene, frame, near)
     asked = Asked(
         text=text_for(request, maker.infos),
         frames=frames,

@@ -7,7 +7,7 @@ import numpy as np
 
 from carescene.clips import OMNIFALL16, OMNIFALL_ID, Clip, Event
 from carescene.errors import UserError
-from carescene.evaluation.onset import CONTROLLED_SPEED, find_bed_exit, find_fall
+from carescene.evaluation.onset import CONTROLLED_SPEED, Fall, find_bed_exit, find_fall
 from carescene.evaluation.situation_checks import CHECKS, check_event
 from carescene.evaluation.tracks import Track, tracks_of
 from carescene.situations.vocabulary import facts_of
@@ -82,10 +82,9 @@ def judge(clip: Clip, requested: dict[str, Any]) -> Verdict:
 
 def _one(clip: Clip, asked: dict[str, Any], track: Track | None) -> dict[str, Any]:
     name, label, person = asked["ward_event"], asked["label"], asked["person"]
-    fall = None if track is None else find_fall(track, _SLOWEST.get(name, CONTROLLED_SPEED))
+    fall = None if track is None else _fall(name, track)
     found: dict[str, Any] = {"person": person, "ward_event": name, "label": label}
     spell = _spell(clip, person, label, asked["onset_s"])
-    onset: float | None
     if name in CHECKS:
         try:
             begins, ends = asked["onset_s"], asked["end_s"]
@@ -100,18 +99,9 @@ def _one(clip: Clip, asked: dict[str, Any], track: Track | None) -> dict[str, An
         found |= {"event": fall is not None, "why": "a fall is seen" if fall else "no fall is seen"}
     else:
         found |= {"event": spell is not None, "why": "by the event channel"}
-    if facts_of(name, label).is_fall:
-        # The event channel says what it was told to say; only a fall that is seen has an onset.
-        onset = None if fall is None else fall.onset_s
-    elif name in _LEAVES_BED and track is not None:
-        left = find_bed_exit(track)
-        onset = None if left is None else left[0]
-    else:
-        # The event channel echoes the labels that were given, so it cannot judge the onset of other events.
-        onset = None
+    onset = None if track is None else seen_onset(asked, track)
     found["onset_s"] = None if onset is None else round(onset, 3)
-    falls = facts_of(name, label).is_fall and fall is not None
-    if asked["onset_s"] is not None and (name in _LEAVES_BED or falls):
+    if asked["onset_s"] is not None and judged_onset(asked) and (name in _LEAVES_BED or onset is not None):
         error = None if onset is None else onset - asked["onset_s"]
         found["onset_error_s"] = None if error is None else round(error, 3)
         # Times are those of frames: a hair more than the tolerance is none.
@@ -127,6 +117,27 @@ def _one(clip: Clip, asked: dict[str, Any], track: Track | None) -> dict[str, An
         found["place_m"] = None if away is None else round(away, 3)
         found["place"] = away is not None and away <= max(float(asked["within_m"]), 0.5)
     return found
+
+
+def judged_onset(asked: dict[str, Any]) -> bool:
+    """Whether geometry sees when an event begins: falls and ways out of bed."""
+    return asked["ward_event"] in _LEAVES_BED or facts_of(asked["ward_event"], asked["label"]).is_fall
+
+
+def seen_onset(asked: dict[str, Any], track: Track) -> float | None:
+    """When an event begins by geometry, seconds; None if it is not seen, or is no fall and no way out of bed.
+
+    The event channel echoes the labels that were given, so it cannot tell.
+    """
+    if facts_of(asked["ward_event"], asked["label"]).is_fall:
+        fall = _fall(asked["ward_event"], track)
+        return None if fall is None else fall.onset_s
+    left = find_bed_exit(track) if asked["ward_event"] in _LEAVES_BED else None
+    return None if left is None else left[0]
+
+
+def _fall(name: str | None, track: Track) -> Fall | None:
+    return find_fall(track, _SLOWEST.get(name or "", CONTROLLED_SPEED))
 
 
 def _spell(clip: Clip, person: int, label: str, near_s: float | int | None) -> tuple[float, float] | None:

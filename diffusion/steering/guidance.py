@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from carescene.errors import UserError
+from diffusion.chain import BlewUpError
 from diffusion.steering.metric import HEIGHT, MOVE_GROUP, PATH, TURN
 from diffusion.steering.projection import Problem
 from diffusion.steering.tangent import Posture, pull, push
@@ -68,13 +68,13 @@ def check_sane(motion: Float[Tensor, "batch person frame 201"], cause: str, *, f
     """Refuse motion that is not finite, or has a body part further than this from the start or a rotation of size 30.
 
     Raises:
-        UserError: naming the cause.
+        BlewUpError: naming the cause.
     """
     worst = float(motion[..., :3].abs().max()) if motion.numel() else 0.0
     body = float(motion[..., 135:].abs().max()) if motion.numel() else 0.0
     turns = float(motion[..., 3:135].abs().max()) if motion.numel() else 0.0
     if not (worst <= furthest_m and body <= furthest_m and turns <= furthest_m):  # also true for NaN
-        raise UserError(
+        raise BlewUpError(
             f"Expected people within {furthest_m:g} m of the start, but {cause} moved them to "
             f"{max(worst, body):.3g} m (rotations to {turns:.3g}). The weight is too large; 1 is usual. "
             "Nothing was written."

@@ -13,7 +13,7 @@ from carescene.humans.body import load_body
 from carescene.scenes import Scene, SceneObject, default_object
 from carescene.situations import parse_situation
 from diffusion.asking.compile import compile_situation
-from diffusion.steering import HeightRange, JointTarget, LookAt, PelvisHeight, Reach, RootPoint
+from diffusion.steering import JointTarget, LieLow, LookAt, PelvisHeight, Reach, RootPoint
 from diffusion.world import CENTER, KIND, OBJECT_KINDS, ROLES
 
 SITUATIONS = Path(__file__).parents[3] / "configs" / "situations"
@@ -107,9 +107,18 @@ def test_nobody_copies_the_event_of_another(asked):
     assert set(label.tolist()) == {OMNIFALL_ID["walk"], OMNIFALL_ID["standing"]}
 
 
-def test_the_head_is_down_after_the_fall(asked):
-    (wish,) = [energy for energy in asked.energies if isinstance(energy, HeightRange)]
-    assert (wish.person, wish.start_s) == (0, 6.1)
+def test_nothing_is_held_up_after_the_fall(asked):
+    (wish,) = [energy for energy in asked.energies if isinstance(energy, LieLow)]
+    label = asked.known.event[0, 0].argmax(-1)
+    begins = int((label == OMNIFALL_ID["fallen"]).nonzero()[0]) / 20
+    assert wish.person == 0
+    assert wish.start_s == pytest.approx(begins + 0.5, abs=0.05)
+
+
+def test_who_slides_to_the_floor_may_sit_there(body):
+    people = "persons: [{start: {state: sitting}}], seconds: 9"
+    text = f"{{events: [{{ward_event: slide_from_wheelchair, onset_s: 0.5}}], {people}}}"
+    assert compile_situation(parse_situation(text), None, 3, body=body).energies == []
 
 
 def test_the_same_seed_gives_the_same(body, asked):

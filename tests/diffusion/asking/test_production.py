@@ -12,9 +12,11 @@ from carescene.clips import load_clip
 from carescene.errors import UserError
 from carescene.humans.body import load_body
 from carescene.situations import parse_situation
+from diffusion.asking import production
 from diffusion.asking.production import Producer, clip_seed, report_of
 from diffusion.asking.sampling import Settings
 from diffusion.asking.stream import STATE, STREAM, make_stream
+from diffusion.chain import BlewUpError
 from diffusion.denoiser import DenoiserConfig
 from diffusion.generator import MotionGenerator
 from diffusion.model import ModelConfig, MotionModel
@@ -105,6 +107,20 @@ def test_guidance_that_blows_up_leaves_nothing_behind(generator, body, tmp_path)
     with pytest.raises(UserError, match=r"finite|within"):
         produce(generator, body, tmp_path)
     assert not list(tmp_path.glob("*.npz"))
+
+
+@pytest.mark.parametrize(("error", "count"), [(BlewUpError("too strong"), 1), (UserError("no way"), 8)])
+def test_a_room_is_tried_again_unless_numbers_explode(generator, body, tmp_path, monkeypatch, error, count):
+    calls = []
+
+    def fails(*_args, **_options):
+        calls.append(1)
+        raise error
+
+    monkeypatch.setattr(production, "sampled_room", fails)
+    with pytest.raises(UserError):
+        produce(generator, body, tmp_path, SITUATION + "scene: sample\n")
+    assert len(calls) == count
 
 
 def test_who_comes_later_and_weights_are_in_the_clip(generator, body, tmp_path):

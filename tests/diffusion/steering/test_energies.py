@@ -11,6 +11,7 @@ from diffusion.steering import (
     JointLimits,
     KeepApart,
     KeepDistance,
+    LieLow,
     LookAt,
     PlantFeet,
     Reach,
@@ -60,6 +61,7 @@ ENERGIES: list[tuple[Energy, Bodies]] = [
     (Reach(at=(0.5, 0.5, 1.0)), _bodies()),
     (Reach(other=1, other_joint="head"), _bodies()),
     (HeightRange(highest_m=0.5), _bodies()),
+    (LieLow(), _bodies()),
     (KeepDistance(other=1, furthest_m=1.0), _bodies()),
     (KeepDistance(at=(0.0, 0.2), nearest_m=1.0), _bodies()),
 ]
@@ -133,6 +135,18 @@ def test_frames_without_a_person_and_outside_the_span_do_not_count() -> None:
     there = bodies.there.clone()
     there[:, 0, 10:] = False
     assert HeightRange(highest_m=0.5)(bodies._replace(there=there)).item() == pytest.approx(whole.item() / 4)
+
+
+def test_what_lies_on_the_floor_costs_its_height_above_rest() -> None:
+    lying = _bodies(persons=1, frames=2)
+    flat = lying._replace(joints=lying.joints * torch.tensor([1.0, 1.0, 0.1]))
+    assert LieLow()(flat).item() == 0
+    raised = flat.joints.clone()
+    raised[0, 0, 1, 20, 2] = 0.52  # the left wrist, 20 cm above where it may be
+    assert LieLow()(flat._replace(joints=raised)).item() == pytest.approx(0.2**2)
+    assert LieLow(end_s=0.0)(flat._replace(joints=raised)).item() == 0
+    small = flat._replace(joints=raised, scale=torch.full((1, 1), 0.5, dtype=torch.float64))
+    assert LieLow()(small).item() == pytest.approx(0.36**2)
 
 
 def test_each_clip_has_its_own_energy() -> None:
