@@ -15,7 +15,7 @@ class HumanML3DDataModule(SceneDataModule):
     """HumanML3D for the world model: the official folder as it is on disk, every item posed as one of our clips.
 
     Lists, captions, parts of clips and mirrored ids are the folder's own; the joints are posed on a body with the bones
-    of the published skeleton, once, in about 0.2 s per clip and core. Batches are `SceneDataModule`'s. For baselines
+    of the published skeleton, once, in about 0.1 s per clip and core. Batches are `SceneDataModule`'s. For baselines
     that learn the 263 numbers themselves there is `HumanML3DVectorsDataModule`.
 
     Args:
@@ -61,7 +61,8 @@ class HumanML3DDataModule(SceneDataModule):
             pack_dir=packs,
             seed=seed,
         )
-        self.folder, self.on_bad, self.convert_workers = folder, on_bad, convert_workers
+        self.folder, self.convert_workers = folder, convert_workers
+        self.on_bad: OnBad = on_bad
 
     def prepare_data(self) -> None:
         """Convert and pack on one process of each machine, and say what is used and what was left out."""

@@ -18,7 +18,7 @@ _VERSION: Final = 1
 def convert_humanml3d(folder: Path, out: Path, on_bad: OnBad = "refuse", workers: int | None = None) -> Path:
     """Turn every item of an official folder into a clip, unless that has been done, and return the prepared folder.
 
-    About 0.2 s per clip and core. Clips that are there already are kept; the lists in `splits` are written last.
+    About 0.1 s per clip and core. Clips that are there already are kept; the lists in `splits` are written last.
 
     Args:
         folder: official folder.

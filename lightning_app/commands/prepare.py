@@ -43,8 +43,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--datasets", type=str, nargs="+", default=list(DATASETS), help=f"mocap: which of {', '.join(DATASETS)}"
     )
-    parser.add_argument("--count", type=int, default=1000, help="all but mocap: clips in the end")
-    parser.add_argument("--seed", type=int, default=1, help="all but mocap: another seed gives other clips")
+    parser.add_argument("--count", type=int, default=1000, help="simulated, controlled, scenes: clips in the end")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="simulated, controlled, scenes: another seed gives other clips"
+    )
     parser.add_argument("--causes", type=str, nargs="+", default=None, help="simulated: only these causes")
     parser.add_argument(
         "--sources",
@@ -53,6 +55,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help=f"scenes: prepared folders, separated by commas (default {_SOURCES})",
     )
     parser.add_argument("--two_share", type=float, default=0.35, help="scenes: share of clips with two people")
+    parser.add_argument("--three_share", type=float, default=0.05, help="scenes: share of clips with three people")
     parser.add_argument(
         "--rules",
         type=Literal["published", "corrected"],
@@ -74,7 +77,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--text_encoder", type=str, default="minilm", help="shards: whose token features are stored with the clips"
     )
     parser.add_argument("--mirror", type=bool, default=True, help="shards: store mirrored captions for training too")
-    parser.add_argument("--three_share", type=float, default=0.05, help="scenes: share of clips with three people")
 
 
 def run(args: Namespace) -> str:

@@ -60,8 +60,17 @@ class BuiltHumanML3D:
 
 
 @dataclass(frozen=True)
+class _Row:
+    """One line of the index: path of the recording in it, frames, and the name of the clip."""
+
+    path: str
+    cut: Cut
+    name: str
+
+
+@dataclass(frozen=True)
 class _Clip:
-    """One row of the index, with its captions and those of its mirror image."""
+    """One clip to build, with its captions and those of its mirror image."""
 
     name: str
     cut: Cut
@@ -119,9 +128,9 @@ def prepare_humanml3d(
     rows = _read_index(source)
     report = DropReport("clips of HumanML3D", on_bad)
     finder = RecordingFinder(source)
-    found = {path: finder.find(path) for path in dict.fromkeys(row["source_path"] for row in rows)}
-    missing = Counter(dataset_of(row["source_path"]) for row in rows if found[row["source_path"]] is None)
-    files = manifest(source, (row["source_path"] for row in rows), missing, smplh=not free_body)
+    found = {path: finder.find(path) for path in dict.fromkeys(row.path for row in rows)}
+    missing = Counter(dataset_of(row.path) for row in rows if found[row.path] is None)
+    files = manifest(source, (row.path for row in rows), missing, smplh=not free_body)
     _write_json(out / MANIFEST_NAME, {"version": _VERSION, "rules": rules, "free_body": free_body, "files": files})
     # Without these nothing can be built; without some recordings the rest can.
     lost = [file for file in files if file["state"] == "missing" and "clips" not in file]
@@ -157,7 +166,7 @@ def clip_vectors(joints: np.ndarray, rules: Rules) -> np.ndarray:
     return encode_joints(placed, as_published=rules == "published")
 
 
-def _read_index(source: Path) -> list[dict[str, str]]:
+def _read_index(source: Path) -> list[_Row]:
     path = source / "index.csv"
     wanted = {"source_path", "start_frame", "end_frame", "new_name"}
     try:
@@ -172,27 +181,28 @@ def _read_index(source: Path) -> list[dict[str, str]]:
         raise UserError(f"Expected to read '{path}', but got: {error}. Download it again.") from error
     if not rows or not wanted <= set(rows[0]):
         raise UserError(f"Expected the columns {', '.join(sorted(wanted))} in '{path}', but got another file.")
+    parsed: list[_Row] = []
     for number, row in enumerate(rows, start=2):
         try:
-            int(row["start_frame"]), int(row["end_frame"])
+            cut = Cut(int(row["start_frame"]), int(row["end_frame"]))
+            parsed.append(_Row(row["source_path"], cut, Path(row["new_name"]).stem))
         except (TypeError, ValueError) as error:
             raise UserError(
                 f"Expected frame numbers in '{path}', line {number}, but got none. Copy it again."
             ) from error
-    return rows
+    return parsed
 
 
 def _jobs(
     source: Path,
-    rows: list[dict[str, str]],
+    rows: list[_Row],
     found: dict[str, Path | tuple[Path, str] | None],
     report: DropReport,
 ) -> list[_Job]:
-    names = [Path(row["new_name"]).stem for row in rows]
-    texts = load_texts(source, [*names, *(f"M{name}" for name in names)])
+    texts = load_texts(source, [name for row in rows for name in (row.name, f"M{row.name}")])
     by_path: dict[str, list[_Clip]] = defaultdict(list)
-    for name, row in zip(names, rows, strict=True):
-        path, captions = row["source_path"], texts.get(name)
+    for row in rows:
+        name, path, captions = row.name, row.path, texts.get(row.name)
         if found[path] is None:
             report.damaged(
                 name, f"{dataset_of(path)} missing", UserError(f"Expected the recording {path}, but it is not there.")
@@ -206,8 +216,7 @@ def _jobs(
         mirrored = texts.get(f"M{name}")
         # The published texts hold the mirrored captions; where they do not, they are made.
         twin = mirrored if isinstance(mirrored, list) else [mirrored_caption(caption) for caption in captions]
-        cut = Cut(int(row["start_frame"]), int(row["end_frame"]))
-        by_path[path].append(_Clip(name, cut, captions, twin))
+        by_path[path].append(_Clip(name, row.cut, captions, twin))
     return [_Job(dataset_of(path), place, by_path[path]) for path, place in found.items() if place and path in by_path]
 
 
