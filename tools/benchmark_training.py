@@ -3,6 +3,8 @@
     .venv/bin/python tools/benchmark_training.py --data DIR [DIR ...] [--pack-dir DIR] [--batch 128] [--batches 12]
         [--steps 6] [--workers 0 1 2]
 
+Give prepared folders, which are packed, or one folder of shards; `--steps 0` times reading alone.
+
 CPU time instead of wall time, so that other work on the machine does not count; with reading workers, wall time of a
 consumer that does nothing is shown as well, as that is what a fast GPU would wait for. Drawing of sample videos happens
 in a process of its own and is not part of a step; what is left of it, copying the weights, is.
@@ -20,7 +22,7 @@ import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from callbacks.averaged import motion_model
-from datamodules import SceneDataModule
+from datamodules import SceneDataModule, ShardDataModule
 from datamodules.batches import ResumableLoader
 from diffusion.denoiser import DenoiserConfig
 from lightning_app.module import DiffusionModule
@@ -55,7 +57,7 @@ class CopyWeights(pl.Callback):
         }
 
 
-def reading(data: SceneDataModule, batches: int, workers: int) -> tuple[float, float]:
+def reading(data: SceneDataModule | ShardDataModule, batches: int, workers: int) -> tuple[float, float]:
     """CPU and wall seconds of a batch, median; CPU of workers is not seen and given as 0."""
     data.num_workers = workers
     loader = data.train_dataloader()
@@ -71,7 +73,9 @@ def reading(data: SceneDataModule, batches: int, workers: int) -> tuple[float, f
     return (0.0 if workers else statistics.median(cpu)), statistics.median(wall)
 
 
-def stepping(data: SceneDataModule, steps: int, precision: Any, extra: list[pl.Callback]) -> tuple[float, float]:
+def stepping(
+    data: SceneDataModule | ShardDataModule, steps: int, precision: Any, extra: list[pl.Callback]
+) -> tuple[float, float]:
     """CPU and wall seconds of a training step of the default network, median, without reading."""
     clock = StepSeconds()
     data.num_workers = 0
@@ -97,9 +101,15 @@ def main() -> None:
     parser.add_argument("--precision", default="bf16-mixed")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    data = SceneDataModule(data_dirs=options.data, pack_dir=options.pack_dir, batch_size=options.batch, object_slots=10)
+    data: SceneDataModule | ShardDataModule
+    if (options.data[0] / "index.json").is_file():
+        data = ShardDataModule(options.data[0], batch_size=options.batch, object_slots=10)
+    else:
+        data = SceneDataModule(
+            data_dirs=options.data, pack_dir=options.pack_dir, batch_size=options.batch, object_slots=10
+        )
     out = sys.stdout
-    out.write(f"batch {options.batch}, {len(data.pack.sequences)} clips\n\n")
+    out.write(f"batch {options.batch}, {len(data._sequences('train'))} training clips\n\n")
     out.write("| | CPU s | wall s | clips per CPU s |\n|---|---|---|---|\n")
     for workers in options.workers:
         cpu, wall = reading(data, options.batches, workers)
@@ -113,7 +123,7 @@ def main() -> None:
             EMAWeightAveraging(decay=0.999, use_buffers=False), CopyWeights()
         ],
     }  # fmt: skip
-    for name, extra in kinds.items():
+    for name, extra in kinds.items() if options.steps else ():
         cpu, wall = stepping(data, options.steps, options.precision, extra)
         out.write(f"| {name} | {cpu:.3f} | {wall:.3f} | {options.batch / cpu:.0f} |\n")
         out.flush()
