@@ -76,11 +76,11 @@ def parse_caption(line: str, name: str, number: int) -> TaggedCaption:
             time = -1.0
         times.append(0.0 if math.isnan(time) else time)
     start, end = times
-    # An end without a start is a part that begins with the motion.
-    if not (0.0 <= start < end or start == end == 0.0) or math.isinf(end):
+    # A part that ends before it starts has no frames: the reader leaves it out as too short, as the published one does.
+    if not (0.0 <= start < math.inf and 0.0 <= end < math.inf):
         raise UserError(
-            f"Expected start and end in seconds, start before end, in {name}, line {number}, but got {parts[2]!r} and "
-            f"{parts[3]!r}. Correct the line."
+            f"Expected start and end in seconds in {name}, line {number}, but got {parts[2]!r} and {parts[3]!r}. "
+            "Correct the line."
         )
     return TaggedCaption(parts[0].strip(), tuple(parts[1].split()), start, end, number)
 

@@ -62,14 +62,16 @@ def test_rule_of_length(official_folder: Path) -> None:
 
 def test_a_part_has_the_same_limits(official_folder: Path) -> None:
     text = official_folder / "texts" / "000020.txt"
-    text.write_text("all#all/DET#nan#nan\na#a/DET#0.5#1.5\nb#b/DET#0.0#9.9\nc # sharp#c/DET#0.1#2.1\n\n")
+    text.write_text(
+        "all#all/DET#nan#nan\na#a/DET#0.5#1.5\nb#b/DET#0.0#9.9\nc # sharp#c/DET#0.1#2.1\n\nd#d/DET#3.0#1.0\n"
+    )
     test = read_humanml3d(official_folder, "test")
     frames = len(np.load(official_folder / "new_joint_vecs" / "000020.npy"))
     mine = [(item.id, item.start, item.stop) for item in test.items if item.id.startswith("000020")]
     assert mine == [("000020", 0, frames), ("000020-3", 0, frames), ("000020-4", 2, 42)]
     assert next(item for item in test.items if item.id == "000020-4").captions[0].text == "c # sharp"
-    assert test.report.counts == {"part too short": 1}
-    assert "000020-2" in test.report.summary()
+    assert test.report.counts == {"part too short": 2}
+    assert "000020-2, 000020-6" in test.report.summary()
 
 
 def damage(folder: Path, kind: str) -> str:
@@ -96,7 +98,7 @@ def damage(folder: Path, kind: str) -> str:
     elif kind == "cut line":
         text.write_text("a person walks#a/DET person/NOUN\n")
     elif kind == "times":
-        text.write_text("a person walks#a/DET#3.0#1.0\n")
+        text.write_text("a person walks#a/DET#soon#1.0\n")
     return "000003"
 
 
@@ -112,7 +114,7 @@ def damage(folder: Path, kind: str) -> str:
         ("pickle", "vectors damaged", "cannot be read"),
         ("empty text", "text damaged", "at least one caption"),
         ("cut line", "text damaged", "line 1"),
-        ("times", "text damaged", "start before end"),
+        ("times", "text damaged", "start and end in seconds"),
     ],
 )
 def test_damages_are_refused_or_skipped_by_choice(official_folder: Path, kind: str, reason: str, says: str) -> None:
