@@ -20,7 +20,11 @@ class Estimate(NamedTuple):
     replications: int
 
     def __str__(self) -> str:
-        return f"{self.mean:.3f} ± {self.half_width:.3f}" if self.replications > 1 else f"{self.mean:.3f}"
+        # Three digits that count, and no fewer than the field's three decimals where numbers are small.
+        size = math.floor(math.log10(abs(self.mean))) if self.mean and math.isfinite(self.mean) else 0
+        digits = min(5, max(2 - size, 1 if size > 0 else 3))
+        mean = f"{self.mean:.{digits}f}"
+        return f"{mean} ± {self.half_width:.{digits}f}" if self.replications > 1 else mean
 
 
 def estimate(values: Sequence[float]) -> Estimate:

@@ -344,6 +344,7 @@ def _against(options: Namespace) -> str:
     settings = {
         "against": real.name,
         "evaluator": judge.name,
+        "split": options.split,
         "N": count,
         "left out": real.left_out,
         "R-precision batch": judge.batch,

@@ -67,6 +67,13 @@ def test_estimates_keep_what_every_replication_has():
     assert found["fid"].mean == 2.0
     assert found["fid"].half_width == pytest.approx(1.96 / math.sqrt(2))
     assert estimate([1.0]).half_width == math.inf
+    assert [str(estimate([value])) for value in (0.0, 0.00213, 0.4511, 9.503, 27.44)] == [
+        "0.000",
+        "0.00213",
+        "0.451",
+        "9.503",
+        "27.4",
+    ]
     with pytest.raises(UserError, match="at least one replication"):
         estimate([])
 
