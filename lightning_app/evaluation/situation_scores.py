@@ -22,7 +22,8 @@ from carescene.evaluation.situation_checks import CHECKS, check_seen
 from carescene.evaluation.tracks import Track, clip_joints, tracks_of
 from carescene.evaluation.ward_recogniser import WardRecogniser
 from carescene.evaluation.ward_samples import WardSample, sample_of
-from carescene.scenes import Scene, contact_report, scene_from_dict, scene_to_dict, validate_scene
+from carescene.scenes import Scene, contact_report, scene_from_dict, validate_scene
+from carescene.scenes.placement_own import bare_room
 from carescene.situations.vocabulary import ward_event_of
 
 # Within this of the place that was asked for counts as there, metres.
@@ -211,8 +212,7 @@ def score_clip(clip: Clip, every: int = 2) -> ClipScore:
     asked = requested_of(clip)
     joints = clip_joints(clip)
     tracks = tracks_of(clip)
-    floor = clip if isinstance(clip.scene, dict) else dataclasses.replace(clip, scene=scene_to_dict(_OPEN_FLOOR))
-    contact = contact_report(floor, every=every)
+    contact = contact_report(clip, touched_room(clip), every=every)
     people = people_contact(clip, every=every) if clip.num_persons > 1 else None
     skate = physics.foot_skating_total(torch.from_numpy(joints).float(), clip.fps, torch.from_numpy(clip.valid))
     falls = [(track, find_fall(track)) for track in tracks]
@@ -230,6 +230,19 @@ def score_clip(clip: Clip, every: int = 2) -> ClipScore:
         room_sampled=asked.get("room") == "sampled",
         seconds=float(asked["seconds"]) if asked.get("seconds") is not None else None,
     )
+
+
+def touched_room(clip: Clip) -> Scene:
+    """The room in which a clip's contacts are measured, an open floor if it carries none.
+
+    Clips that were not generated may carry a bare room: things on a square of floor, whose sides are no walls.
+    """
+    if not isinstance(clip.scene, dict):
+        return _OPEN_FLOOR
+    scene = scene_from_dict(clip.scene)
+    if "requested" in clip.attributes or bare_room(clip) is None:
+        return scene
+    return dataclasses.replace(scene, polygon=_OPEN_FLOOR.polygon)
 
 
 def _room_fault(clip: Clip) -> str | None:

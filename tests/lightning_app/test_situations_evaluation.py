@@ -12,7 +12,15 @@ from scipy.spatial.transform import Rotation
 from carescene.clips import Clip, Event, save_clip
 from carescene.errors import UserError
 from carescene.evaluation.ward_samples import WardSample
-from lightning_app.evaluation.situation_scores import ClipScore, EventScore, requested_of, score_clip, score_events
+from carescene.scenes import Scene, contact_report, default_object, scene_to_dict
+from lightning_app.evaluation.situation_scores import (
+    ClipScore,
+    EventScore,
+    requested_of,
+    score_clip,
+    score_events,
+    touched_room,
+)
 from lightning_app.evaluation.situation_tables import (
     OnsetDetector,
     choose_detectors,
@@ -153,6 +161,17 @@ def test_a_fall_is_scored_with_its_place_and_side():
     assert whole.seconds == 2.5
     assert whole.people_mean_m is None
     assert whole.room_fault is None
+
+
+def test_sides_of_a_bare_square_are_walls_for_generated_clips_alone():
+    square = [(-0.3, -0.6), (0.3, -0.6), (0.3, 0.6), (-0.3, 0.6)]
+    bare = Scene("bare", square, objects=[default_object("chair", "chair-1", x=0.0, y=-0.3)])
+    recorded = dataclasses.replace(_fallen("a", "left"), scene=scene_to_dict(bare))
+    made = dataclasses.replace(recorded, attributes={"requested": json.dumps({"events": []})})
+    assert touched_room(made).polygon == square
+    assert contact_report(made, touched_room(made), every=8).deepest == "wall"
+    assert contact_report(recorded, touched_room(recorded), every=8).deepest != "wall"
+    assert not touched_room(dataclasses.replace(recorded, scene=None)).objects
 
 
 def _fallen(name: str, side: str, onset: float = 1.5) -> Clip:
