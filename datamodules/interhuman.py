@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from lightning.pytorch.utilities import rank_zero_info
+
 from carescene.clips.dropped import OnBad
-from carescene.clips.prepare.interhuman import prepare_interhuman
 from carescene.files import write_atomically
 from datamodules.scenes import SceneDataModule
 from datamodules.world_packing import pack_worlds
@@ -76,9 +77,13 @@ class InterHumanDataModule(SceneDataModule):
         self.folder, self.on_bad, self.source_fps, self.convert_workers = folder, on_bad, source_fps, convert_workers
 
     def _make_pack(self) -> Path:
+        # Late: bodies are heavy to import, and training needs none once this is done.
+        from carescene.clips.prepare.interhuman import prepare_interhuman
+
         done = prepare_interhuman(
             self.folder, self.prepared, on_bad=self.on_bad, source_fps=self.source_fps, workers=self.convert_workers
         )
         text = f"{done.report.summary()}\n"
+        rank_zero_info(text.strip())
         write_atomically(self.prepared / "summary.txt", lambda file: file.write(text.encode()))
         return pack_worlds(self.data_dirs, self.pack_dir, self.text_encoder, self.mirror)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader, Dataset
 
 from carescene.clips.dropped import DropReport, OnBad
@@ -112,6 +113,7 @@ class ShardDataModule(PackedDataModule):
 
     def _open(self, folder: Path) -> ShardStore:
         store = open_shards(folder, DropReport("clips in shards", self.on_bad), self.verify)
+        rank_zero_info(store.report.summary())
         facts = store.facts
         if facts["text_encoder"] != (wanted := load_text_encoder(self.text_encoder).model_id):
             raise UserError(
