@@ -120,7 +120,9 @@ def _one(clip: Clip, asked: dict[str, Any], track: Track | None) -> dict[str, An
 
 
 def judged_onset(asked: dict[str, Any]) -> bool:
-    """Whether geometry sees when an event begins: falls and ways out of bed."""
+    """Whether geometry sees when an event begins: falls and ways out of bed; who is lowered never loses balance."""
+    if asked["ward_event"] == "lowered_by_staff":
+        return False
     return asked["ward_event"] in _LEAVES_BED or facts_of(asked["ward_event"], asked["label"]).is_fall
 
 
