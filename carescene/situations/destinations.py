@@ -20,11 +20,9 @@ BACK_TO_SEAT: Final = ("chair_sit", "plop_sit", "fall_missed_seat", "toilet_tran
 _AHEAD_M: Final = 0.38
 _BEFORE_BED_M: Final = 0.20
 _CLEAR_M: Final = 0.12
-# Somebody who sways and recovers: how far the pelvis goes, when it is there, and when it is back (medians of the
-# simulated near falls), and how often people sway which way.
-_SWAYS_M: Final = 0.16
-_SWAYED_S: Final = 0.65
-_BACK_S: Final = 1.6
+# Somebody who sways and recovers: (seconds after the onset, metres off), medians of the simulated near falls, and how
+# often people sway which way.
+_SWAY: Final = ((0.3, 0.07), (0.6, 0.16), (1.15, 0.0))
 _SWAY_WAYS: Final = {"forward": 0.4, "backward": 0.24, "left": 0.18, "right": 0.18}
 # Into the state that an event ends in.
 _SETTLE_S: Final = 0.2
@@ -73,10 +71,13 @@ def sway(event: EventRequest, start: Spot, seconds: float | int, rng: np.random.
     way = (
         event.direction if event.direction in _SWAY_WAYS else rng.choice(list(_SWAY_WAYS), p=list(_SWAY_WAYS.values()))
     )
-    x, y = np.array([start.x, start.y]) + _SWAYS_M * direction((start.facing or 0.0) + TURN[str(way)])
-    away = dataclasses.replace(start, x=float(x), y=float(y))
-    found = [(onset + _SWAYED_S, away), (onset + _BACK_S, start)]
-    return [(at, spot) for at, spot in found if at <= float(seconds) - 0.05]
+    ahead = direction((start.facing or 0.0) + TURN[str(way)])
+    found = []
+    for at, off in _SWAY:
+        if onset + at <= float(seconds) - 0.05:
+            there = dataclasses.replace(start, x=start.x + off * float(ahead[0]), y=start.y + off * float(ahead[1]))
+            found.append((onset + at, there))
+    return found
 
 
 def destinations(
