@@ -1,7 +1,8 @@
 """Train MDM and our model on the same clips with the same budget, and set them side by side in one table.
 
     .venv/bin/python tools/compare_mdm.py --data data/prepared/mocap --out runs/compare_mdm \
-        [--clips 300 40 64] [--steps 300] [--batch 16] [--width 128] [--depth 4] [--encoder minilm] [--chain 50]
+        [--clips 300 40 64] [--prompts 64] [--steps 300] [--batch 16] [--width 128] [--depth 4] \
+        [--encoder minilm] [--chain 50]
 
 Both get the same clips (with mirrored copies), captions, text encoder, batch size, steps, optimiser, learning rate and
 averaging, and networks of the same width and depth. Ours sees posed bodies, MDM HumanML3D's 263 numbers of the same
@@ -54,7 +55,7 @@ LEARNING_RATE = 8e-4
 # Clips whose sampling is timed, one at a time.
 TIMED = 6
 # Real test clips that FID and neighbours are taken against.
-REFERENCE = 200
+REFERENCE = 120
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         "ours": train(ours, our_data, out / "ours", options.steps),
         "mdm": train(mdm, their_data, out / "mdm", options.steps),
     }
-    rows = _rows(options, ours, mdm, encoder, _prompts(corpus, options.encoder), training)
+    rows = _rows(options, ours, mdm, encoder, _prompts(corpus, options.prompts), training)
     return {
         "options": {name: str(value) for name, value in vars(options).items()},
         "parameters": {"ours": _size(ours.model), "mdm": _size(mdm.mdm.network)},
@@ -207,8 +208,10 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _prompts(corpus: Path, encoder: str) -> list[Prompt]:
-    clips = [load_clip(corpus / "clips" / name) for name in read_split(corpus, "test")]
+def _prompts(corpus: Path, count: int) -> list[Prompt]:
+    ids = read_split(corpus, "test")
+    ids = sorted(random.Random(2).sample(ids, min(count, len(ids))))
+    clips = [load_clip(corpus / "clips" / name) for name in ids]
     return [Prompt(clip.id, random.Random(clip.id).choice(clip.text), min(clip.num_frames, 196)) for clip in clips]
 
 
@@ -313,6 +316,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--clips", type=int, nargs=3, default=[300, 40, 64], metavar=("TRAIN", "VAL", "TEST"))
+    parser.add_argument("--prompts", type=int, default=64, help="test clips whose captions are generated for")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--width", type=int, default=128)
