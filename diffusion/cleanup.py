@@ -12,7 +12,7 @@ from torch import Tensor
 
 from carescene.evaluation.physics import CONTACT_JOINTS, REST_HEIGHTS
 from carescene.humans.rotations import matrix_to_sixd
-from carescene.humans.skeleton import MODEL_JOINTS
+from carescene.humans.skeleton import JOINT, MODEL_JOINTS
 from diffusion.leg_ik import move_ankles
 from diffusion.representation import BODY, JOINTS, TRANS, features_to_rotations, model_joints
 
@@ -22,6 +22,8 @@ CUTOFF_HZ = 8.0
 # A contact point stands where it is within this height of its resting place (metres) and slower than this (m/s).
 # Both are wider than the measure's own limits, because the glide that is to be removed may be fast.
 _HEIGHT, _SPEED = 0.06, 0.7
+# Whose knee is lower than this (metres) kneels or lies: such feet rest, and are not to be pressed to where soles stand.
+_KNEES, _KNEE_UP = (JOINT["left_knee"], JOINT["right_knee"]), 0.25
 # Weights against holding a foot, found on walks to which drift and tremor had been added: smoothness (stiffer lets feet
 # glide on, softer adds jerk), and the way back to 0 while the foot swings and while it stands.
 _STIFFNESS, _PULL_SWING, _PULL_STANCE = 0.3, 0.01, 1e-4
@@ -92,7 +94,7 @@ def hold_feet(
     """
     points = joints[:, list(CONTACT_JOINTS)].double()
     rest = points.new_tensor(rest_heights)
-    stance = standing(points, rest, fps)
+    stance = standing(points, rest, fps) & _on_legs(joints)
     velocity = points[1:, :, :2] - points[:-1, :, :2]
     drift = _mean_over(velocity, stance)
     step = -drift
@@ -141,7 +143,7 @@ def ankle_shift(
     """
     points = joints[:, list(CONTACT_JOINTS)].double()
     rest = points.new_tensor(rest_heights)
-    stance = standing(points, rest, fps)
+    stance = standing(points, rest, fps) & _on_legs(joints)
     sides = []
     for side in (0, 1):
         foot = [side, side + 2]
@@ -188,6 +190,13 @@ def standing(
     low = points[..., 2] - rest < _HEIGHT
     speed = (points[1:, :, :2] - points[:-1, :, :2]).norm(dim=-1) * fps
     return low[1:] & low[:-1] & (speed < _SPEED)
+
+
+def _on_legs(joints: Float[Tensor, "frame joint 3"]) -> Bool[Tensor, "interval contact"]:
+    """Whether the leg of each contact point carries: its knee is not on the ground, as of who kneels or lies."""
+    up = joints[:, list(_KNEES), 2] > _KNEE_UP
+    both = up[1:] & up[:-1]
+    return torch.cat((both, both), dim=1)
 
 
 def _gap(
