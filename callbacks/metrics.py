@@ -13,8 +13,7 @@ from carescene.clips.formats.humanml3d import decode_vectors
 from carescene.clips.formats.humanml3d.layout import SWAP_UP
 from carescene.errors import UserError
 from carescene.evaluation.embedding_metrics import Multimodality, PooledMeasures, TextMotionMetrics, clip_number
-from carescene.evaluation.joint_physics import HUMANML3D_HEIGHTS, JOINT_MEASURES, joint_totals
-from carescene.evaluation.physics import REST_HEIGHTS
+from carescene.evaluation.joint_physics import BODY_FEET, HUMANML3D_FEET, JOINT_MEASURES, joint_totals
 from carescene.evaluation.text_motion import PeopleMotion, TextMotionEvaluator, load_text_motion
 from diffusion.mdm_model import MdmModel
 from diffusion.model import MotionModel
@@ -30,7 +29,7 @@ class MotionMetrics(Callback):
     """Generates a motion for clips of the validation split, and logs how it compares with them.
 
     Logged under `val/<evaluator>/`: FID, R-precision, MM-dist, diversity, precision, recall, density, coverage and
-    multimodality in the space of our text-motion encoder, and foot skating, sliding, jerk and sole penetration of
+    multimodality in the space of our text-motion encoder, and foot skating, sliding, jerk and foot penetration of
     generated and (`real_...`) real motion. A clip's motion depends on its id and the seed alone. Each process generates
     for its own batches; rows are gathered, and a clip that two processes were given counts once. The epoch can be
     chosen by these numbers, for instance with ModelCheckpoint; clips of the test split are therefore refused.
@@ -83,7 +82,7 @@ class MotionMetrics(Callback):
                 f"Expected a module with a motion model in `.model`, but got {type(pl_module).__name__}. "
                 "Leave MotionMetrics out of trainer.callbacks."
             )
-        self._rest_heights = REST_HEIGHTS if isinstance(model, MotionModel) else HUMANML3D_HEIGHTS
+        self._feet = BODY_FEET if isinstance(model, MotionModel) else HUMANML3D_FEET
         if self._evaluator is None:
             self._evaluator = load_text_motion(load_text_encoder().encode)
         sequences = getattr(getattr(getattr(trainer, "datamodule", None), "pack", None), "sequences", ())
@@ -195,9 +194,7 @@ class MotionMetrics(Callback):
         )
         sums = {}
         for prefix, motions in (("", made), (_REAL, real)):
-            totals = [
-                joint_totals(one.joints[0], there=one.there[0], rest_heights=self._rest_heights) for one in motions
-            ]
+            totals = [joint_totals(one.joints[0], there=one.there[0], feet=self._feet) for one in motions]
             stacked = torch.stack(totals) if totals else torch.zeros(0, len(JOINT_MEASURES), 2)
             for at, name in enumerate(JOINT_MEASURES):
                 sums[prefix + name] = stacked[:, at].float().to(device)

@@ -131,7 +131,7 @@ def _row(
     seed: int,
 ) -> dict[str, float]:
     people = [people_of(one) for one in motions]
-    totals = torch.stack([joint_totals(p.joints[0], there=p.there[0], rest_heights=real.rest_heights) for p in people])
+    totals = torch.stack([joint_totals(p.joints[0], there=p.there[0], feet=real.feet) for p in people])
     physics = mean_of_sums({name: totals[:, at] for at, name in enumerate(JOINT_MEASURES)})
     return measure_embeddings(reference, motion, text, judge.batch, seed) | physics
 

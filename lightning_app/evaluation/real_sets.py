@@ -15,8 +15,7 @@ from carescene.clips.dropped import OnBad
 from carescene.clips.formats.humanml3d import clip_to_vectors, decode_vectors, read_humanml3d
 from carescene.clips.formats.humanml3d.layout import SWAP_UP
 from carescene.errors import UserError
-from carescene.evaluation.joint_physics import HUMANML3D_HEIGHTS
-from carescene.evaluation.physics import REST_HEIGHTS
+from carescene.evaluation.joint_physics import BODY_FEET, HUMANML3D_FEET, FootHeights
 from carescene.evaluation.t2m import T2MEvaluator
 from carescene.evaluation.text_motion import PeopleMotion, TextMotionEvaluator
 from lightning_app.evaluation.described import people_motion
@@ -47,7 +46,7 @@ class RealSet(Protocol):
     """Real clips of one split, drawn anew for every replication."""
 
     name: str
-    rest_heights: tuple[float, ...]
+    feet: FootHeights
     # What was left out, in words.
     left_out: str
 
@@ -71,7 +70,7 @@ class PreparedSet:
         UserError: no such folder or split, damaged clips, or none with one person and a caption.
     """
 
-    rest_heights = REST_HEIGHTS
+    feet = BODY_FEET
 
     def __init__(self, folders: Sequence[Path], split: str, num: int | None = None, seed: int = 0) -> None:
         self.name = f"{', '.join(folder.name for folder in folders)} ({split})"
@@ -112,7 +111,7 @@ class HumanML3DSet:
         UserError: what `read_humanml3d` refuses.
     """
 
-    rest_heights = HUMANML3D_HEIGHTS
+    feet = HUMANML3D_FEET
 
     def __init__(
         self, folder: Path, split: str, on_bad: OnBad = "refuse", num: int | None = None, seed: int = 0

@@ -191,6 +191,6 @@ def test_joint_physics_are_those_of_the_single_measures():
     assert values["skating"] == pytest.approx(foot_skating(joints, 20.0).item(), rel=1e-5)
     assert values["sliding"] == pytest.approx(sliding_fraction(joints, 20.0).item(), rel=1e-5)
     assert values["jerk"] == pytest.approx(jerk(joints, 20.0).item(), rel=1e-5)
-    soles = joints[:, [7, 8, 10, 11]] - torch.tensor([0.078, 0.078, 0.028, 0.028])[:, None] * torch.tensor([0.0, 0, 1])
+    soles = joints[:, [7, 8, 10, 11]] - torch.tensor([0.04, 0.04, 0.02, 0.02])[:, None] * torch.tensor([0.0, 0, 1])
     assert values["penetration"] == pytest.approx(floor_penetration(soles).item(), rel=1e-5)
     assert values["skating"] > 0
