@@ -26,6 +26,8 @@ from diffusion.steering.work import Work, smooth_envelope
 
 # Corrections last a third of a second, so every second frame (of 20 a second) sees what there is to correct.
 _STRIDE: Final = 2
+# Every fifth of a second tells where somebody comes near to things.
+_SOME: Final = 4
 # What is left to the parts of the body when the whole is lifted at first and at last, metres.
 _SUNK_M: Final = 0.02
 _LEFT_M: Final = 0.012
@@ -65,7 +67,9 @@ def leave_contacts(
     radii = [capsule_radii(np.asarray(shape, np.float32), model) for shape in betas]
     around = None
     if scene is not None:
-        around = Surroundings.of(scene, Skin.of(model, work.rotations, work.trans, betas), work.there)
+        some = slice(None, None, _SOME)
+        skin = Skin.of(model, work.rotations[:, some], work.trans[:, some], betas)
+        around = Surroundings.of(scene, skin, work.there[:, some])
     if around is not None:
         _lift(work, around, betas, model, _SUNK_M)
     before = work.rotations.clone(), work.trans.clone()

@@ -39,9 +39,10 @@ class FinishConfig:
         metric: which corrections are likely.
         cutoff_hz: smoothing of jitter, see `diffusion.cleanup`; None leaves it.
         hold: hold standing feet in place.
-        plant_rounds: times the legs take up what is left of sliding; once, as unconstrained motion has it, leaves 1.7
-            times the sliding where 5 path points are asked for, three times as much as without constraints.
-        contact_rounds: steps out of furniture, floor and people.
+        plant_rounds: times the legs take up what is left of sliding. Where a path is asked for, feet glide fast before,
+            and each round finds more of them slow enough to be held: after 3 they slide 1.32 times as fast as without
+            constraints, after 5 1.26 times, after 8 1.24 times.
+        contact_rounds: at most so many steps out of furniture, floor and people; fewer where nothing is deep any more.
         exact_rounds: at most so many Newton steps onto the targets; each squares what is missing.
         allowed_m: depth of skin in things that is left, because both give way.
         exact_m: what counts as met.

@@ -55,11 +55,9 @@ class Surroundings:
     carriers: Carriers
 
     @classmethod
-    def of(
-        cls, scene: Scene, skin: Skin, there: Bool[Tensor, "person frame"], *, every: int = 4
-    ) -> "Surroundings | None":
-        """What is within a quarter of a metre of people in every so many of their frames; None without people."""
-        points = skin.points[:, ::every][there[:, ::every]]
+    def of(cls, scene: Scene, skin: Skin, there: Bool[Tensor, "person frame"]) -> "Surroundings | None":
+        """What is within a quarter of a metre of people; some of a clip's frames will do. None without people."""
+        points = skin.points[there]
         if not len(points):
             return None
         near = near_scene(scene, points.reshape(-1, 3).numpy(), _REACH_M)

@@ -8,7 +8,7 @@ import torch
 from carescene.evaluation.physics import foot_skating, jerk
 from carescene.humans.rotations import rotvec_to_matrix
 from carescene.humans.skeleton import JOINT
-from diffusion.cleanup import clean_up, hold_feet, low_pass, smooth_fit, standing
+from diffusion.cleanup import ankle_shift, clean_up, hold_feet, low_pass, smooth_fit, standing
 from diffusion.representation import EVENT, decode_motion, encode_motion, joint_consistency, model_joints
 
 
@@ -76,6 +76,7 @@ def test_walking_on_is_not_stopped():
     frames, fps = 80, 20
     time = torch.arange(frames) / fps
     joints = torch.zeros(frames, 22, 3)
+    joints[:, [JOINT["left_knee"], JOINT["right_knee"]], 2] = 0.5
     phase = (time % 1.0) < 0.5
     for side, stands in (("left", phase), ("right", ~phase)):
         x = torch.cumsum(torch.where(stands, 0.0, 2.0 / fps), 0)
@@ -154,3 +155,14 @@ def test_who_lies_where_a_path_ends_does_not_glide_away():
     assert float(shift[[0, 45], :2].abs().max()) < 1e-5
     assert float(shift[28, 1]) < -0.5, "the feet are held"
     assert float(shift[46:, :2].abs().max()) < 0.06
+
+
+def test_feet_of_who_lies_are_left_where_they_are():
+    joints = torch.zeros(40, 22, 3)
+    joints[..., 2] = 0.12
+    joints[:, :, 1] = (0.01 * torch.arange(40))[:, None]
+    low = joints.clone()
+    low[:, [JOINT["left_knee"], JOINT["right_knee"]], 2] = 0.5
+    assert float(ankle_shift(joints, 20.0).abs().max()) == 0
+    assert float(hold_feet(joints, 20.0).abs().max()) < 1e-9
+    assert float(ankle_shift(low, 20.0).abs().max()) > 0.01, "a sitting person's feet slide as much, and are held"
