@@ -74,7 +74,8 @@ class InterHumanDataModule(SceneDataModule):
             pack_dir=packs,
             seed=seed,
         )
-        self.folder, self.on_bad, self.source_fps, self.convert_workers = folder, on_bad, source_fps, convert_workers
+        self.folder, self.source_fps, self.convert_workers = folder, source_fps, convert_workers
+        self.on_bad: OnBad = on_bad
 
     def _make_pack(self) -> Path:
         # Late: bodies are heavy to import, and training needs none once this is done.

@@ -65,7 +65,8 @@ class InterHumanPairs(Dataset[PairItem]):
         if not self.entries:
             raise UserError(f"Expected clips of the {split} split in '{folder}', but got none: {report.summary()}.")
         self._mirrored = split == "train"
-        self._statistics, self._seed, self._floor, self._fps = statistics, seed, floor, source_fps
+        self._statistics, self._seed, self._fps = statistics, seed, source_fps
+        self._floor: Floor = floor
 
     def __len__(self) -> int:
         return len(self.entries) * (1 + self._mirrored)

@@ -95,7 +95,8 @@ class ShardDataModule(PackedDataModule):
             raise UserError(f"Expected data.no_scene from 0 to 1, but got {no_scene}. Correct the config.")
         if object_slots < 2:
             raise UserError(f"Expected data.object_slots of at least 2, but got {object_slots}. Correct the config.")
-        self.data_dir, self.on_bad, self.verify = data_dir, on_bad, verify
+        self.data_dir, self.verify = data_dir, verify
+        self.on_bad: OnBad = on_bad
         self.shape_augment, self.no_scene, self.object_slots = shape_augment, no_scene, object_slots
 
     @property

@@ -87,8 +87,8 @@ def list_pairs(root: Path, report: DropReport) -> list[PairEntry]:
             if name in ignored:
                 report.leave_out(name, "on the ignore list")
             else:
-                files = (motions / f"person{number}" / f"{name}.npy" for number in (1, 2))
-                entries[name] = PairEntry(name, split, *files, root / "annots" / f"{name}.txt")
+                first, second = (motions / f"person{number}" / f"{name}.npy" for number in (1, 2))
+                entries[name] = PairEntry(name, split, first, second, root / "annots" / f"{name}.txt")
     return list(entries.values())
 
 
