@@ -11,7 +11,7 @@ from carescene.scenes.walkable import ground_clearance
 from carescene.situations.fall_places import TURN
 from carescene.situations.label_plan import event_spans
 from carescene.situations.situation import EventRequest
-from carescene.situations.things import Room, Spot, beside_spot, direction, edge_spot, lying_spot, seat_spot
+from carescene.situations.things import Room, Spot, beside_spot, direction, edge_spot, lying_spot, seat_spot, wrapped
 from carescene.situations.vocabulary import facts_of
 
 # Events of people who stand before a seat or a bed with their backs to it.
@@ -24,6 +24,10 @@ _CLEAR_M: Final = 0.12
 # often people sway which way.
 _SWAY: Final = ((0.3, 0.07), (0.6, 0.16), (1.15, 0.0))
 _SWAY_WAYS: Final = {"forward": 0.4, "backward": 0.24, "left": 0.18, "right": 0.18}
+# Somebody who turns to reach for something: by how much the hips turn, when, and until when they stay so (medians of
+# the controlled clips).
+_TURNS: Final = 0.75
+_TURNED_S: Final = (1.3, 2.0)
 # Into the state that an event ends in.
 _SETTLE_S: Final = 0.2
 
@@ -78,6 +82,18 @@ def sway(event: EventRequest, start: Spot, seconds: float | int, rng: np.random.
             there = dataclasses.replace(start, x=start.x + off * float(ahead[0]), y=start.y + off * float(ahead[1]))
             found.append((onset + at, there))
     return found
+
+
+def turn(event: EventRequest, start: Spot, seconds: float | int, rng: np.random.Generator) -> list[tuple[float, Spot]]:
+    """How somebody who turns to reach for something stands then, with the times; to the left or right as drawn.
+
+    Args:
+        start: where the person stands.
+        seconds: length of the clip.
+    """
+    begin, way = float(event.onset_s or 0.0), float(rng.choice([-1.0, 1.0]))
+    there = dataclasses.replace(start, facing=wrapped((start.facing or 0.0) + way * _TURNS), pose="standing")
+    return [(begin + at, there) for at in _TURNED_S if begin + at <= float(seconds) - 0.05]
 
 
 def destinations(

@@ -8,7 +8,7 @@ import numpy as np
 
 from carescene.scenes.scene import Scene, SceneObject
 from carescene.situations.consistency import start_state
-from carescene.situations.destinations import BACK_TO_SEAT, before_spot, destinations, seat_target, sway
+from carescene.situations.destinations import BACK_TO_SEAT, before_spot, destinations, seat_target, sway, turn
 from carescene.situations.fall_places import end_of_fall, fall_spot, turned_for
 from carescene.situations.label_plan import LabelSpan, label_spans
 from carescene.situations.preparing import prepared_room
@@ -247,6 +247,10 @@ def _stay_and_go(
     """Who lies, sits or stands stays there until the onset, and then is where the event leads."""
     start, seconds = plan.start, float(room.situation.seconds)
     assert start is not None
+    if event is not None and event.ward_event == "turn_reach" and start.facing is not None:
+        plan.points += _still_until(start, float(event.onset_s or 0.0))
+        plan.points += [Waypoint(at, spot) for at, spot in turn(event, start, seconds, rng)]
+        return
     if event is None or event.onset_s is None:
         named = None if event is None else event.ward_event
         lasts = event is None or len(facts_of(event.ward_event, event.label).phases_from(plan.state)) == 1

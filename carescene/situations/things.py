@@ -32,7 +32,7 @@ class Spot:
         facing: angle between world +y and the direction faced, radians, positive to the left; of somebody who lies,
             the direction from head to feet.
         thing: id of what carries the person, if anything does.
-        pose: lying or sitting on that thing.
+        pose: lying or sitting on that thing; or standing, for who is to face that way at that time.
     """
 
     x: float | int

@@ -148,7 +148,7 @@ EVENT_FACTS: Final[dict[str, EventFacts]] = {
         ("walking", "standing"), (("walk", 1.0),), "walks with the help of a nurse", helper=True
     ),
     "wheelchair_move": EventFacts(("sitting",), (("other", 1.0),), "moves in a wheelchair", ("wheelchair",)),
-    "turn_reach": EventFacts(("standing",), (("standing", 1.0),), "turns and reaches for something"),
+    "turn_reach": EventFacts(("standing",), (("standing", 1.0),), "reaches for something"),
     "plop_sit": EventFacts(
         _UPRIGHT, (("sit_down", 1.1), ("sitting", 1.0)), "plops down into a chair", ("chair", "recliner", "bed")
     ),

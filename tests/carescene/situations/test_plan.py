@@ -255,3 +255,13 @@ scene: day_room
     if way is not None:
         turn = {"forward": 0.0, "left": math.pi / 2}[way]
         assert moved / 0.16 == pytest.approx(direction(begin.spot.facing + turn))
+
+
+def test_who_reaches_for_something_turns_on_the_spot():
+    text = "persons: [{role: patient, start: {state: standing}}]\nevents: [{ward_event: turn_reach}]\nscene: day_room\n"
+    (one,) = planned(text, square())
+    turned = [point.spot for point in one.points if point.spot.pose == "standing"]
+    assert len(turned) == 2
+    assert {(spot.x, spot.y) for spot in turned} == {(one.start.x, one.start.y)}
+    assert abs(math.remainder(turned[0].facing - one.start.facing, 2 * math.pi)) == pytest.approx(0.75)
+    assert turned[0].facing == turned[1].facing
