@@ -21,7 +21,7 @@ from lightning_app.main import main
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Walks to test on: one batch of R-precision, some that are left over, and some that are too short."""
-    return _conftest().write_prepared(tmp_path_factory.mktemp("prepared"), train=1, val=1, test=40)
+    return _conftest().write_prepared(tmp_path_factory.mktemp("prepared"), train=1, val=1, test=48)
 
 
 def _conftest():
@@ -67,12 +67,12 @@ def test_the_whole_table_against_prepared_folders_in_one_command(prepared, check
     ):  # fmt: skip
         assert part in text, part
     numbers = json.loads((tmp_path / "distribution_prepared.json").read_text())
-    # Walks that differ by nothing but speed are near each other; a random network's twitching is not.
+    # A network that was never trained lets people stand still.
     assert numbers["generated"]["fid"]["mean"] > 10 * numbers["real"]["fid"]["mean"]
     assert numbers["real"]["fid"]["replications"] == 2
-    assert numbers["generated"]["jerk"]["mean"] > numbers["real"]["jerk"]["mean"]
+    assert numbers["generated"]["jerk"]["mean"] < 0.1 * numbers["real"]["jerk"]["mean"]
     assert numbers["real_other_half"]["fid"]["mean"] > numbers["real"]["fid"]["mean"]
-    assert 32 <= numbers["settings"]["N"] < 40
+    assert 32 <= numbers["settings"]["N"] < 48
     assert "r_top1" not in numbers["real_other_half"]  # too few to fill a batch
     assert len(list((tmp_path / "samples" / "multimodality").glob("*.npz"))) == 6
     # The samples of a finished run are used again, and give the same table.

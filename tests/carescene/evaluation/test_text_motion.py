@@ -2,12 +2,14 @@
 
 import inspect
 import math
+from importlib.resources import as_file, files
 
 import pytest
 import torch
 
 from carescene.errors import UserError
 from carescene.evaluation.text_motion import (
+    BUNDLED,
     PeopleMotion,
     TextMotionConfig,
     TextMotionEncoder,
@@ -202,3 +204,12 @@ def test_files_keep_the_encoder_and_refuse_others(tmp_path):
         load_text_motion(evaluator._encode, path)
     with pytest.raises(UserError, match="no such file"):
         load_text_motion(evaluator._encode, tmp_path / "nowhere.safetensors")
+
+
+def test_the_shipped_encoder_loads_and_is_small():
+    with as_file(files("carescene") / "assets" / BUNDLED) as path:
+        assert path.stat().st_size < 6_000_000
+    evaluator = load_text_motion(lambda texts: (torch.zeros(len(texts), 2, 384), torch.ones(len(texts), 2) > 0))
+    assert evaluator.embed_motions([_walk(60, 1.0)]).shape == (1, 128)
+    assert evaluator.embed_texts(["a person walks"]).shape == (1, 128)
+    assert evaluator.key in evaluator.name.replace(" (", "-").rstrip(")")
