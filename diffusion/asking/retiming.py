@@ -20,9 +20,9 @@ from carescene.humans.rotations import matrix_to_rotvec, rotvec_to_matrix
 from diffusion.asking.verdict import judged_onset, seen_onset
 
 # What is further off is another fall: better tried again than played at another speed.
-_FURTHEST_S: Final = 0.5
+_FURTHEST_S: Final = 0.7
 # Nobody walks or stirs noticeably faster at this much; further changes of speed are refused.
-_FASTER: Final = 0.3
+_FASTER: Final = 0.35
 # The shortest time at the end that makes up for the shift, and how many times the shift.
 _TAIL_S: Final = 1.0
 _TAILS: Final = 4.0

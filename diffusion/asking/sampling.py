@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from carescene import __version__
 from carescene.clips import Clip, Generator, load_clip
 from carescene.scenes import SceneGeometry, scene_to_dict
 from carescene.situations.clauses import own_texts
-from diffusion.asking.compile import Asked
+from diffusion.asking.asked import Asked
 from diffusion.asking.requests import requested_of
 from diffusion.asking.settling import settled, touched_room
 from diffusion.asking.stages import first_stage, hold_beginning, next_stage, onset_frames
@@ -204,6 +205,7 @@ def to_clip(
 ) -> Clip:
     """One clip in its room, finished; people who come later are not there before."""
     frames, people, sampler = asked.frames, asked.persons, settings.sampler
+    requested = requested_of(asked)
     poses = np.zeros((people, frames, 24, 3), np.float32)
     trans = np.zeros((people, frames, 3), np.float32)
     labels = np.full((people, frames), -1, np.int8)
@@ -218,7 +220,7 @@ def to_clip(
             given=_given_frames(asked)[:, :frames],
         )
         motion = done.motion
-        if not requested_of(asked).get("constraints"):
+        if not requested["constraints"]:
             # Finishing holds feet and clears skin frame by frame, which shakes people who lie; what the user fixed at
             # a time is kept to the tenth of a millimetre instead.
             motion = hold_still(motion[None], _resting(asked)[None], asked.fps)[0]
@@ -241,7 +243,7 @@ def to_clip(
         text=[asked.text],
         persons=list(asked.infos),
         scene=None if asked.scene is None else scene_to_dict(asked.scene),
-        attributes={"situation": asked.situation.name, "requested": json.dumps(requested_of(asked))},
+        attributes={"situation": asked.situation.name, "requested": json.dumps(requested)},
         generator=Generator(
             version=__version__,
             model_hash=generator.model_hash,
@@ -257,14 +259,11 @@ def to_clip(
 
 def _keep_played(asked: Asked, clip: Clip) -> None:
     """People who are played from a clip are exactly as they are there, as far as they were given."""
-    from pathlib import Path
-
     for person, request in enumerate(asked.situation.people):
         if request.motion is None:
             continue
         source = load_clip(Path(request.motion))
-        patch = asked.there.shape[1] // asked.given.motion.shape[2]
-        count = min(int(asked.given.motion[0, person].sum()) * patch, asked.frames)
+        count = min(int(asked.given.motion[0, person].sum()) * asked.patch, asked.frames)
         at = np.round(np.arange(count) / asked.fps * source.fps).astype(int)
         at = at[at < source.num_frames]
         clip.poses[person, : len(at)] = source.poses[request.take, at]

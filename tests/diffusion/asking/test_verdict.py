@@ -50,6 +50,21 @@ def test_each_knob_can_be_missed(knob, changes):
     assert 0 < verdict.score < 1
 
 
+@pytest.mark.parametrize("name", ["slide_from_wheelchair", "lowered_by_staff", "fall_out_of_bed", "fall_support_loss"])
+def test_onsets_that_geometry_cannot_see_are_left_alone(name):
+    found = judge(standing_then_down(), asked(ward_event=name, onset_s=0.5)).found[0]
+    assert found["onset_s"] is None
+    assert "onset" not in found
+
+
+def test_balance_is_lost_after_what_causes_the_fall():
+    seen = [
+        judge(standing_then_down(), asked(ward_event=f"fall_{cause}", cause=cause)).found[0]["onset_s"]
+        for cause in ("trip", "weight_shift", "collapse")
+    ]
+    assert np.subtract(seen[0], seen) == pytest.approx([0.0, 0.25, 0.4])
+
+
 def test_of_two_failures_the_nearer_onset_is_better():
     scores = [judge(standing_then_down(), asked(onset_s=onset)).score for onset in (2.0, 1.6, 1.2, 0.5)]
     assert scores == sorted(scores, reverse=True)
