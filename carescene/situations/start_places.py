@@ -1,9 +1,11 @@
 """Where everybody is in the first frame."""
 
+import math
 from typing import Final
 
 import numpy as np
 
+from carescene.scenes.footprint import Footprint, footprint, rectangle_distance
 from carescene.situations.situation import EventRequest
 from carescene.situations.things import Room, Spot, edge_spot, facing_of, lying_spot, seat_spot
 from carescene.situations.vocabulary import facts_of
@@ -14,6 +16,9 @@ _ON_FLOOR_M = 0.40
 _SMALLEST_M = 0.15
 ARMS_REACH_M: Final = 0.65
 _APART_M = 0.8
+# Who works at a bed faces it, the pelvis about so far from its edge (medians of the controlled clips: 0.3 and 0.4 m).
+_AT_BED: Final = ("staff_bend_over_bed", "make_bed")
+_TO_BED_M: Final = 0.42
 _SEATS = ("chair", "recliner", "wheelchair", "toilet")
 
 
@@ -104,6 +109,9 @@ def start_spot(
             # A chair if there is one, else the edge of a bed.
             names = tuple(name for name in (*usual, "bed") if room.scene.of_kind(name)) or usual
         return seating.seat(person, names or usual, state, side, where)
+    at_bed = event is not None and event.ward_event in _AT_BED
+    if at_bed and near is None:
+        near = "bed"
     radius = _ON_FLOOR_M if state in ("fallen", "kneeling") else _STANDING_M
     things = room.things(near, path) if near is not None else [None]
     for size in (radius, _SMALLEST_M):
@@ -125,11 +133,27 @@ def start_spot(
         away = np.hypot(*(spots - [beside.x, beside.y]).T)
         # Near enough to hold, far enough not to be in each other.
         spots = spots[[int(np.abs(away - away_m).argmin())]]
+    if at_bed:
+        beds = [footprint(thing) for thing in things if thing is not None]
+        gaps = np.min([rectangle_distance(spots, bed) for bed in beds], axis=0)
+        spots = spots[gaps <= max(_TO_BED_M, float(gaps.min()))]
     x, y = (float(value) for value in spots[seating.pick(len(spots))])
-    if beside is not None:
+    if at_bed:
+        middle = _nearest_edge([footprint(thing) for thing in things if thing is not None], x, y)
+    elif beside is not None:
         near, middle = None, np.array([beside.x, beside.y])
     else:
         middle = spots.mean(axis=0) if near is None else np.array(room.scene.polygon).mean(axis=0)
     spot = Spot(x, y, None, facing_of(middle - [x, y]) if np.linalg.norm(middle - [x, y]) > 0.1 else 0.0)
     seating.stands.append(spot)
     return spot
+
+
+def _nearest_edge(beds: list[Footprint], x: float, y: float) -> np.ndarray:
+    """The point of the nearest bed that is nearest to a place."""
+    found = []
+    for bed in beds:
+        own = (np.array([x, y]) - [bed.x, bed.y]) @ bed.axes.T
+        half = np.array([bed.half_x, bed.half_y])
+        found.append(np.array(bed.world(*(float(value) for value in np.clip(own, -half, half)))))
+    return min(found, key=lambda point: math.hypot(point[0] - x, point[1] - y))

@@ -265,3 +265,16 @@ def test_who_reaches_for_something_turns_on_the_spot():
     assert {(spot.x, spot.y) for spot in turned} == {(one.start.x, one.start.y)}
     assert abs(math.remainder(turned[0].facing - one.start.facing, 2 * math.pi)) == pytest.approx(0.75)
     assert turned[0].facing == turned[1].facing
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_who_works_at_a_bed_stands_close_and_faces_it(seed):
+    text = "persons: [{role: staff}]\nevents: [{ward_event: staff_bend_over_bed, onset_s: 1}]\nscene: ward_single\n"
+    (one,) = planned(text, square(bed()), seed)
+    here = np.array([[one.start.x, one.start.y]])
+    away = rectangle_distance(here, footprint(bed()))[0]
+    assert 0.1 < away < 0.45
+    # A step of that length in the direction faced leads to the edge.
+    assert rectangle_distance(here + away * direction(one.start.facing), footprint(bed()))[0] == pytest.approx(
+        0, abs=1e-6
+    )
