@@ -170,7 +170,7 @@ class MotionMetrics(Callback):
             frames = [_presence(batch, row).shape[1] for row in some]
             seeds = [clip_number(f"{batch['id'][row]} {self._seed} {repeat}") for row in some]
             text, mask = batch["text_tokens"][some], batch["text_mask"][some]
-            more = {"persons": persons} if isinstance(model, MotionModel) else {}
+            more: dict[str, Any] = {"persons": persons} if isinstance(model, MotionModel) else {}
             with torch.no_grad():
                 features = model.sample(text, mask, frames, seeds, self._sampler, **more)
             for row, one, count in zip(some, features, frames, strict=True):
