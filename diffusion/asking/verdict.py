@@ -12,10 +12,13 @@ from carescene.evaluation.situation_checks import CHECKS, check_event
 from carescene.evaluation.tracks import Track, tracks_of
 from carescene.situations.vocabulary import facts_of
 
-# A fall or bed exit that begins this near to its time counts as met.
+# A fall or bed exit that begins this near to its time counts as met. Geometry is within 0.05 s of bed exits in the
+# median, but within 0.31 s of falls (0.12 s late on average, test clips of the simulated falls): enough to find those
+# that begin far too early or late and to bring others nearer, not to measure them. `lightning evaluate situations` does
+# that with a trained recogniser, which is within 0.04 s in the median and 0.13 s for nineteen in twenty.
 ONSET_TOLERANCE_S: Final = 0.15
 # A fall begins with what causes it, and is seen when balance is lost: seconds between the two, medians of simulated
-# falls by cause. Causes that are left out cannot be told to 0.15 s: knees that give way and slides are seen up to 5 s
+# falls by cause. Causes that are left out cannot be told at all: knees that give way and slides are seen up to 5 s
 # later, and who rolls out of bed or misses a seat is seen to turn or sit down before.
 _SEEN_AFTER_S: Final = {"trip": 0.0, "slip": 0.1, "bump": 0.15, "weight_shift": 0.25, "collapse": 0.4}
 _USUALLY_SEEN_AFTER_S: Final = 0.15
@@ -30,7 +33,8 @@ _SLOWEST: Final = {
 }
 # Runs of a label shorter than this are flicker of the event channel.
 _SHORTEST_S: Final = 0.2
-_LEAVES_BED: Final = ("bed_exit", "bed_exit_assisted", "rail_climb")
+# Who climbs over a rail is not seen to stand beside the bed, so that beginning is not found.
+_LEAVES_BED: Final = ("bed_exit", "bed_exit_assisted")
 _QUIET: Final = frozenset({"walk", "sitting", "lying", "standing", "other", "kneeling", "squatting", "fallen"})
 
 
