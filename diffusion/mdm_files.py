@@ -1,6 +1,6 @@
 """MDM's published checkpoints, read and written in their own layout.
 
-    save/NAME/model000475000.pt   a state dict without CLIP, or {"model": ..., "model_avg": ...} when trained with averaging
+    save/NAME/model000475000.pt   a state dict without CLIP, or {"model": ..., "model_avg": ...} of averaging
     save/NAME/args.json           the settings of the training run
     Mean.npy, Std.npy             of HumanML3D: what the numbers were normalised with; not part of the checkpoint
 

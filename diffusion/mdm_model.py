@@ -68,7 +68,7 @@ class MdmModel(nn.Module):
         normaliser = normaliser or Normaliser(torch.zeros(features), torch.ones(features))
         if normaliser.mean.shape != (features,):
             raise UserError(
-                f"Expected statistics of {features} features, but got {len(normaliser.mean)}. They belong to other data."
+                f"Expected statistics of {features} features, but got {len(normaliser.mean)}. They are of other data."
             )
         self.register_buffer("feature_mean", normaliser.mean.clone().float())
         self.register_buffer("feature_std", normaliser.std.clone().float())

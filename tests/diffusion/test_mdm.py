@@ -29,7 +29,7 @@ def random_state(config: MdmConfig, seed: int = 0) -> dict[str, Tensor]:
 
 
 def plain_forward(state: dict[str, np.ndarray], x: np.ndarray, step: int, text: np.ndarray, heads: int) -> np.ndarray:
-    """One clip through MDM, in float64 and with nothing but matrix products; `step` counts from 0 as in the paper's code."""
+    """One clip through MDM, in float64 and with nothing but matrix products; `step` counts from 0 as published."""
     dim = len(state["embed_text.bias"])
 
     def linear(name: str, value: np.ndarray) -> np.ndarray:
