@@ -35,7 +35,7 @@ def validate(rank: int, data: Path, out: Path, processes: int) -> None:
     module.model.load_state_dict(
         {"feature_mean": clips.normaliser.mean, "feature_std": clips.normaliser.std}, strict=False
     )
-    for value in module.model.denoiser.parameters():
+    for value in module.parameters():
         value.data.add_(0.05 * torch.randn_like(value))
     metrics = MotionMetrics(steps=2, repeat_share=0.3, repeats=2, evaluator=judge())
     trainer = shared.trainer_for(out, processes, limit_val_batches=1.0, callbacks=[metrics])

@@ -12,6 +12,7 @@ import torch
 
 from callbacks import MotionMetrics
 from callbacks.metrics import people_from, real_people, refuse_test_clips
+from carescene.clips.formats.humanml3d import decode_vectors
 from carescene.errors import UserError
 from carescene.evaluation.embedding_metrics import (
     FrechetDistance,
@@ -26,6 +27,8 @@ from carescene.evaluation.physics import floor_penetration, foot_skating, jerk, 
 from carescene.evaluation.text_motion import TextMotionConfig, TextMotionEncoder, TextMotionEvaluator
 from datamodules import SceneDataModule
 from diffusion.denoiser import DenoiserConfig
+from diffusion.mdm import MdmConfig
+from diffusion.mdm_model import MdmModel, MdmModelConfig
 from lightning_app.module import DiffusionModule
 
 HERE = Path(__file__).resolve().parent
@@ -126,7 +129,7 @@ def test_test_split_selection_bug_is_impossible(prepared_source: Path, tmp_path:
 
 def test_real_motion_takes_the_path_of_generated_motion(prepared_source: Path, tmp_path: Path, letter_encoder):
     data = SceneDataModule(data_dir=prepared_source, batch_size=3, pack_dir=tmp_path / "packs")
-    model = module_for(data).model
+    model: Any = module_for(data).model
     batch = next(iter(data.val_dataloader()))
     for row in range(3):
         real = real_people(model, batch, row)
@@ -135,6 +138,27 @@ def test_real_motion_takes_the_path_of_generated_motion(prepared_source: Path, t
         features = batch["motion"][row, :, :frames] * model.normaliser.std + model.normaliser.mean
         torch.testing.assert_close(people_from(model, features).joints, real.joints)
         assert real.joints[0, :, 15, 2].mean() > 1.2  # heads of walkers
+
+
+def test_mdm_generates_and_is_compared_in_its_own_numbers(letter_encoder):
+    torch.manual_seed(0)
+    model = MdmModel(MdmModelConfig(network=MdmConfig(text_dim=384, dim=16, depth=1, heads=2, hidden=16)))
+    there = torch.arange(24) < torch.tensor([24, 20])[:, None]
+    text = letter_encoder.encode(["a person walks", "somebody sits"])
+    batch = {
+        "id": ["a", "b"],
+        "motion": torch.randn(2, 24, 263) * there[..., None],
+        "frame_mask": there,
+        "text_tokens": text.tokens,
+        "text_mask": text.mask,
+    }
+    metrics = MotionMetrics(steps=1, evaluator=judge(letter_encoder))
+    made = metrics._generate(model, batch, [1, 0], 0)
+    assert [one.joints.shape for one in made] == [(1, 20, 22, 3), (1, 24, 22, 3)]
+    real = real_people(model, batch, 1)
+    assert real.joints.shape == (1, 20, 22, 3)
+    vectors = batch["motion"][1, :20] * model.normaliser.std + model.normaliser.mean
+    torch.testing.assert_close(real.joints[0, ..., 2], decode_vectors(vectors)[..., 1].float())  # z up
 
 
 def test_bad_settings_and_other_modules_are_refused(tmp_path: Path):
