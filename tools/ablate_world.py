@@ -56,13 +56,19 @@ def main() -> None:
     parser.add_argument("--simulated", default="simulated", help="folder of simulated falls, inside --data")
     parser.add_argument("--start", type=Path, required=True, help="weights that all variants start from")
     parser.add_argument("--config", type=Path, default=Path("configs/diffusion/world.yaml"))
-    parser.add_argument("--situations", type=list[Path], required=True, help="situation files to sample")
+    parser.add_argument("--situations", type=list[Path], default=[], help="situation files to sample")
+    parser.add_argument(
+        "--ask", type=bool, default=False, help="train nothing: what --start loses when not told things"
+    )
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--count", type=int, default=8, help="clips of each situation")
     parser.add_argument("--recogniser", type=Path | None, default=None, help="trained ward recogniser to judge with")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
+    if args.ask:
+        sys.stdout.write(_table(_told_less(args), {}))
+        return
     # All train first: a run that is stopped while sampling has the expensive part behind it.
     weights = {variant.name: _train(variant, args) for variant in VARIANTS}
     errors = {variant.name: _held_out_error(weights[variant.name], variant, args) for variant in VARIANTS}
@@ -143,7 +149,6 @@ def _unsimulated_scenes(args: Namespace) -> Path:
 # -------------------------------------------------------------------------------------------------------------- judging
 
 
-@torch.no_grad()
 def _held_out_error(weights: Path, variant: Variant, args: Namespace) -> dict[str, float]:
     """Mean squared error of estimates of normalised motion, per folder, over the test split.
 
@@ -151,15 +156,27 @@ def _held_out_error(weights: Path, variant: Variant, args: Namespace) -> dict[st
     """
     file = _folder(variant, args) / "held_out.json"
     if not file.is_file():
-        model, _ = load_checkpoint(weights)
-        known = replace(
-            model.config.loss, text_dropout=0.0, scene_dropout=float(variant.no_room), shared_level=1.0,
-            known_tokens=0.0, known_motion=0.0, known_event=1.0, known_shape=1.0, known_things=1.0,
-        )  # fmt: skip
-        model.config = replace(model.config, loss=known)
-        errors = {name: _error(model, args.data / name, args) for name in (args.simulated, "controlled", "scenes")}
+        errors = _errors(weights, args, scene_dropout=float(variant.no_room))
         write_atomically(file, lambda stream: stream.write(json.dumps(errors).encode()))
     return json.loads(file.read_text())
+
+
+def _told_less(args: Namespace) -> dict[str, dict[str, float]]:
+    """Errors of one model that is told everything, not the room, or not the events."""
+    return {
+        "all known": _errors(args.start, args, scene_dropout=0.0),
+        "room not given": _errors(args.start, args, scene_dropout=1.0),
+        "events not given": _errors(args.start, args, scene_dropout=0.0, known_event=0.0),
+    }
+
+
+@torch.no_grad()
+def _errors(weights: Path, args: Namespace, **told: float) -> dict[str, float]:
+    model, _ = load_checkpoint(weights)
+    known = {"shared_level": 1.0, "known_event": 1.0, "known_shape": 1.0, "known_things": 1.0}
+    known |= dict.fromkeys(("text_dropout", "known_tokens", "known_motion"), 0.0)
+    model.config = replace(model.config, loss=replace(model.config.loss, **(known | told)))
+    return {name: _error(model, args.data / name, args) for name in (args.simulated, "controlled", "scenes")}
 
 
 def _error(model: Any, folder: Path, args: Namespace) -> float:
@@ -217,7 +234,7 @@ def _table(errors: dict[str, dict[str, float]], promises: dict[str, list[dict[st
     for name in next(iter(errors.values())):
         shown = [f"{error[name]:.4f}" for error in errors.values()]
         lines.append(f"| error of estimated motion | test split of {name} | " + " | ".join(shown) + " |")
-    for number, row in enumerate(next(iter(promises.values()))):
+    for number, row in enumerate(next(iter(promises.values()), [])):
         values = [variant[number]["value"] for variant in promises.values()]
         shown = ["-" if value is None else f"{value:.3g}" for value in values]
         if any(value is not None for value in values):
