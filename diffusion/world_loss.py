@@ -40,9 +40,7 @@ def world_losses(
     there = (target.objects[..., PRESENT] > 0).to(learn.dtype)
     slots = present.objects[..., None].to(learn.dtype)
     is_there = process.simple_loss(output.objects[..., :1], target.objects[..., :1], levels.objects, slots, divisor)
-    what = process.simple_loss(
-        output.objects[..., 1:], target.objects[..., 1:], levels.objects, slots * there, divisor
-    )
+    what = process.simple_loss(output.objects[..., 1:], target.objects[..., 1:], levels.objects, slots * there, divisor)
     parts["things"] = torch.cat((is_there, what)).mean()
     return parts
 

@@ -26,7 +26,8 @@ _LIMBS: Final = (
 _TRUST_TRUNK: Final = 0.15
 # Joints of recordings shake by a millimetre or two, which turns the axis of a nearly straight limb by far.
 _AXIS_SMOOTHING_FRAMES: Final = 1.5
-# Correction (more than two steps change nothing): an error of 1 cm weighs as much as a turn of 0.2 rad away from the first guess.
+# Correction (more than two steps change nothing): an error of 1 cm weighs as much as a turn of 0.2 rad away from the
+# first guess.
 _NOISE_M: Final = 0.01
 _TURN_RAD: Final = 0.2
 _CORRECTIONS: Final = 2
