@@ -57,9 +57,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, required=True, help="weights that all variants start from")
     parser.add_argument("--config", type=Path, default=Path("configs/diffusion/world.yaml"))
     parser.add_argument("--situations", type=list[Path], default=[], help="situation files to sample")
-    parser.add_argument(
-        "--ask", type=bool, default=False, help="train nothing: what --start loses when not told things"
-    )
+    parser.add_argument("--ask", type=bool, default=False, help="train nothing: what --start loses when told less")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--count", type=int, default=8, help="clips of each situation")
