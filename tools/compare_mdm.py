@@ -152,12 +152,10 @@ def measures(
 ) -> dict[str, float]:
     """Distribution and text measures of the evaluator, and physics of the joints."""
     motions = [people_motion(clip) for clip in clips]
-    values = {
-        name: float(
-            Total(*map(sum, zip(*(of(motion.joints, 20.0, motion.there) for motion in motions), strict=True))).mean()
-        )
-        for name, of in (("skate", foot_skating_total), ("jerk", jerk_total))
-    }
+    values = {}
+    for name, of in (("skate", foot_skating_total), ("jerk", jerk_total)):
+        totals = [of(motion.joints, 20.0, motion.there) for motion in motions]
+        values[name] = float(Total(*(torch.stack(part).sum() for part in zip(*totals, strict=True))).mean())
     if evaluator is not None:
         made = evaluator.embed_motions(motions)
         text = evaluator.embed_texts([prompt.caption for prompt in prompts])
