@@ -40,7 +40,7 @@ def joined(
     return matrix_to_rotvec(turned).numpy().astype(poses.dtype), moved.astype(trans.dtype)
 
 
-def fade(share: Float[np.ndarray, "frame"]) -> Float[np.ndarray, "frame"]:
+def fade(share: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
     """1 at 0 and 0 from 1 on, with no speed and no acceleration at either end."""
     s = np.clip(share, 0.0, 1.0)
     return 1 - s**3 * (10 - 15 * s + 6 * s**2)

@@ -43,6 +43,9 @@ from diffusion.world import Given, World
 # Share of the sampling steps that the time before an onset gets.
 _STEPS_BEFORE: Final = 0.6
 
+# Who rested gets from the place of rest to where the movement is in this time.
+_GETS_GOING_S: Final = 0.35
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -223,7 +226,7 @@ def to_clip(
         if not requested["constraints"]:
             # Finishing holds feet and clears skin frame by frame, which shakes people who lie; what the user fixed at
             # a time is kept to the tenth of a millimetre instead.
-            motion = hold_still(motion[None], _resting(asked)[None], asked.fps)[0]
+            motion = hold_still(motion[None], _resting(asked)[None], asked.fps, fades_s=_GETS_GOING_S)[0]
     for person in range(people):
         since = int(np.argmax(valid[person]))
         channel = event[person, since:frames].double().cpu()

@@ -7,11 +7,13 @@ network, which sees the result, begins the movement after it.
 
 from typing import Final
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from carescene.clips.taxonomy import OMNIFALL_ID
+from diffusion.asking.joining import fade
 
 # States in which people do not move about. Whoever stands sways and steps.
 _AT_REST: Final = (OMNIFALL_ID["lying"], OMNIFALL_ID["sitting"])
@@ -47,11 +49,22 @@ def resting_frames(
 
 
 def hold_still(
-    motion: Float[Tensor, "batch person frame feature"], counts: Int[Tensor, "batch person"], fps: float | int
+    motion: Float[Tensor, "batch person frame feature"],
+    counts: Int[Tensor, "batch person"],
+    fps: float | int,
+    *,
+    fades_s: float | int = 0.0,
 ) -> Float[Tensor, "batch person frame feature"]:
     """Motion whose first `counts` frames stay near their own mean, more freely in the last moments before the onset.
 
     Linear in the motion, and 1 at the onset: what comes after is as it was.
+
+    Args:
+        motion: features of the model.
+        counts: frames at rest of each person.
+        fps: frames per second.
+        fades_s: seconds after the onset in which what the rest was shifted by fades, so that a finished clip does not
+            step there; the network, which is shown the result again, mends that by itself.
     """
     frames = motion.shape[2]
     time = torch.arange(frames, device=motion.device)
@@ -61,4 +74,11 @@ def hold_still(
     mean = (motion * weight).sum(2, keepdim=True) / weight.sum(2, keepdim=True).clamp(min=1)
     back = ((time - count) / (_RETURNS_S * fps) + 1).clamp(0, 1)
     share = (_LEFT + (1 - _LEFT) * back)[..., None].to(motion.dtype)
-    return torch.where(resting[..., None], mean + share * (motion - mean), motion)
+    if fades_s == 0:
+        return torch.where(resting[..., None], mean + share * (motion - mean), motion)
+    still = mean + _LEFT * (motion - mean)
+    last = (count - 1).clamp(min=0)[..., None].expand(-1, -1, -1, motion.shape[-1])
+    shift = torch.where(count[..., None] > 0, (still - motion).gather(2, last), 0.0)
+    left = fade((np.arange(frames) - count[..., 0, None].cpu().numpy() + 1) / (float(fps) * float(fades_s)))
+    after = motion + torch.from_numpy(left).to(motion)[..., None] * shift
+    return torch.where(resting[..., None], still, after)

@@ -46,13 +46,17 @@ def test_movement_at_rest_is_damped_about_its_mean():
                 torch.testing.assert_close(after[:still], mean + 0.03 * (before[:still] - mean))
 
 
-def test_movement_comes_back_smoothly_before_the_onset():
-    motion = torch.zeros(1, 1, 30, 1)
-    motion[0, 0, :, 0] = torch.arange(30.0)
-    step = hold_still(motion, torch.tensor([[20]]), 20)[0, 0, :, 0].diff()
-    assert (step[:15] - 0.03).abs().max() < 1e-5
-    assert step.max() < 6.0
-    assert (step > 0).all()
+def test_movement_comes_back_at_once_while_sampling_and_over_time_in_a_finished_clip():
+    motion = torch.arange(40.0)[None, None, :, None].expand(2, 1, 40, 1).clone()
+    counts = torch.tensor([[20], [0]])
+    sampled, finished = hold_still(motion, counts, 20), hold_still(motion, counts, 20, fades_s=0.4)
+    torch.testing.assert_close(sampled[0, 0, 20:], motion[0, 0, 20:])
+    torch.testing.assert_close(finished[1], motion[1])
+    step = finished[0, 0, :, 0].diff()
+    assert (step[:19] - 0.03).abs().max() < 1e-5
+    # 9.2 frames' worth of way is made up for in 0.4 s, fastest in the middle: 1 + 9.2 * 1.875 / 8 a frame.
+    assert float(step.min()) > 0 and float(step.max()) < 3.3
+    torch.testing.assert_close(finished[0, 0, 27:], motion[0, 0, 27:])
 
 
 def test_nothing_to_hold_changes_nothing():
