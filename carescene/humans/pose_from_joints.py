@@ -68,14 +68,14 @@ def pose_from_joints(joints: Float[np.ndarray, "frame 22 3"], rest: Float[np.nda
 
 
 def rigid_turns(
-    points: Float[np.ndarray, "frame point 3"], rest: Float[np.ndarray, "point 3"]
+    points: Float[np.ndarray, "frame point 3"], rest: Float[np.ndarray, "*frames point 3"]
 ) -> Float[np.ndarray, "frame 3 3"]:
     """Rotation of each frame that brings points at rest nearest to the given ones (Kabsch 1976).
 
     Args:
-        points, rest: relative to the point that is turned about.
+        points, rest: relative to the point that is turned about; rest may differ from frame to frame.
     """
-    left, _, right = np.linalg.svd(np.einsum("fpi,pj->fij", points, rest))
+    left, _, right = np.linalg.svd(points.swapaxes(-1, -2) @ rest)
     proper = np.ones((len(points), 3))
     proper[:, 2] = np.sign(np.linalg.det(left @ right))
     return (left * proper[:, None]) @ right

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 
+from carescene.humans.pose_from_joints import rigid_turns
 from carescene.humans.skeleton import MODEL_JOINTS, PARENTS
 
 _BONES: Final = tuple(range(1, MODEL_JOINTS))
@@ -47,12 +48,12 @@ def root_from_joints(
     chosen = np.unique(np.linspace(0, len(seen) - 1, _POSES).round().astype(int))
     some_turned, some_seen = turned[chosen], seen[chosen]
     for _ in range(_ROUNDS):
-        some_root = _kabsch(np.einsum("tjab,jb->tja", some_turned, bones), some_seen)
+        some_root = rigid_turns(some_seen, np.einsum("tjab,jb->tja", some_turned, bones))
         step = np.einsum("tjba,tcb,tjc->ja", some_turned, some_root, some_seen) / len(chosen) - bones
         bones = bones + _STEP * step
         if np.abs(step).max() < _CLOSE_M:
             break
-    root = _kabsch(np.einsum("tjab,jb->tja", turned, bones), seen)
+    root = rigid_turns(seen, np.einsum("tjab,jb->tja", turned, bones))
     explained = np.einsum("tab,tjbc,jc->tja", root, turned, bones)
     error = np.linalg.norm(explained - seen, axis=-1).mean(axis=1)
     return root, np.concatenate((np.zeros((1, 3)), bones)), error
@@ -65,13 +66,3 @@ def _turned(rotations: Float[np.ndarray, "frame 21 3 3"]) -> Float[np.ndarray, "
     for joint in _BONES:
         turned[:, joint] = turned[:, PARENTS[joint]] @ rotations[:, joint - 1]
     return turned
-
-
-def _kabsch(
-    source: Float[np.ndarray, "frame bone 3"], target: Float[np.ndarray, "frame bone 3"]
-) -> Float[np.ndarray, "frame 3 3"]:
-    """The rotation of each frame that brings the source vectors nearest to the target's."""
-    left, _, right = np.linalg.svd(np.einsum("tja,tjb->tab", target, source))
-    sign = np.sign(np.linalg.det(left @ right))
-    left[..., 2] *= sign[:, None]
-    return left @ right

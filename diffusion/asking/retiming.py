@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from carescene.clips import Clip
 from carescene.evaluation.tracks import tracks_of
-from carescene.humans.rotations import matrix_to_rotvec, rotvec_to_matrix
+from carescene.humans.rotations import matrix_to_rotvec, rotvec_to_matrix, slerp
 from diffusion.asking.verdict import judged_onset, seen_onset
 
 # What is further off is another fall: better tried again than played at another speed.
@@ -71,9 +71,8 @@ def played_at(clip: Clip, times: Float[np.ndarray, "frame"]) -> Clip:
     poses, trans = clip.poses.copy(), clip.trans.copy()
     for person in np.flatnonzero(clip.valid.all(axis=1)):
         turns = rotvec_to_matrix(torch.from_numpy(np.ascontiguousarray(clip.poses[person])).double())
-        step = matrix_to_rotvec(turns[first].transpose(-1, -2) @ turns[first + 1])
-        part = rotvec_to_matrix(torch.from_numpy(share)[:, None, None] * step)
-        poses[person] = matrix_to_rotvec(turns[first] @ part).numpy()
+        part = torch.from_numpy(share)[:, None].expand(turns.shape[:2])
+        poses[person] = matrix_to_rotvec(slerp(turns[first], turns[first + 1], part)).numpy()
         begin, end = clip.trans[person, first], clip.trans[person, first + 1]
         trans[person] = begin + share[:, None].astype(trans.dtype) * (end - begin)
     return dataclasses.replace(clip, poses=poses, trans=trans)

@@ -7,7 +7,6 @@ network, which sees the result, begins the movement after it.
 
 from typing import Final
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -72,13 +71,14 @@ def hold_still(
     resting = time < count
     weight = resting[..., None].to(motion.dtype)
     mean = (motion * weight).sum(2, keepdim=True) / weight.sum(2, keepdim=True).clamp(min=1)
-    back = ((time - count) / (_RETURNS_S * fps) + 1).clamp(0, 1)
+    back = (
+        torch.zeros(frames, device=motion.device) if fades_s else ((time - count) / (_RETURNS_S * fps) + 1).clamp(0, 1)
+    )
     share = (_LEFT + (1 - _LEFT) * back)[..., None].to(motion.dtype)
+    held = torch.where(resting[..., None], mean + share * (motion - mean), motion)
     if fades_s == 0:
-        return torch.where(resting[..., None], mean + share * (motion - mean), motion)
-    still = mean + _LEFT * (motion - mean)
+        return held
     last = (count - 1).clamp(min=0)[..., None].expand(-1, -1, -1, motion.shape[-1])
-    shift = torch.where(count[..., None] > 0, (still - motion).gather(2, last), 0.0)
-    left = fade((np.arange(frames) - count[..., 0, None].cpu().numpy() + 1) / (float(fps) * float(fades_s)))
-    after = motion + torch.from_numpy(left).to(motion)[..., None] * shift
-    return torch.where(resting[..., None], still, after)
+    shift = (held - motion).gather(2, last)
+    left = fade((time - count + 1).cpu().numpy() / (float(fps) * float(fades_s)))
+    return held + torch.where(resting, 0.0, torch.from_numpy(left).to(motion))[..., None] * shift

@@ -93,11 +93,17 @@ def run(args: Namespace) -> str:
     return kinds[args.kind](args)
 
 
-def _mocap(args: Namespace) -> str:
+def _source(args: Namespace, advice: str) -> str:
+    """What --source says, for kinds that cannot do without."""
     if args.source is None:
-        raise UserError("Expected --source, but got none. Name the folder of recordings.")
+        raise UserError(f"Expected --source, but got none. {advice}")
+    return args.source
+
+
+def _mocap(args: Namespace) -> str:
+    source = _source(args, "Name the folder of recordings.")
     out = Path(args.out)
-    done = prepare_mocap(Path(args.source), out, args.datasets, args.workers)
+    done = prepare_mocap(Path(source), out, args.datasets, args.workers)
     left_out = f"; {len(done.rejects)} left out, see {out / 'report.md'}" if done.rejects else ""
     return f"{done.clips} clips ({_counts(done.splits)}; {done.minutes:.1f} min) in {out}{left_out}"
 
@@ -158,11 +164,10 @@ def _scenes(args: Namespace) -> str:
 def _humanml3d(args: Namespace) -> str:
     from carescene.clips.prepare.humanml3d import prepare_humanml3d
 
-    if args.source is None:
-        raise UserError("Expected --source, but got none. Name the folder described in docs/humanml3d.md.")
+    source = _source(args, "Name the folder described in docs/humanml3d.md.")
     out = Path(args.out)
     done = prepare_humanml3d(
-        Path(args.source),
+        Path(source),
         out,
         rules=args.rules,
         free_body=args.free_body,
@@ -176,12 +181,9 @@ def _humanml3d(args: Namespace) -> str:
 def _interhuman(args: Namespace) -> str:
     from carescene.clips.prepare.interhuman import prepare_interhuman
 
-    if args.source is None:
-        raise UserError("Expected --source, but got none. Name the folder with annots, motions_processed and split.")
+    source = _source(args, "Name the folder with annots, motions_processed and split.")
     out = Path(args.out)
-    done = prepare_interhuman(
-        Path(args.source), out, on_bad=args.on_bad, source_fps=args.source_fps, workers=args.workers
-    )
+    done = prepare_interhuman(Path(source), out, on_bad=args.on_bad, source_fps=args.source_fps, workers=args.workers)
     clips = f"{sum(done.splits.values())} clips ({_counts(done.splits)}) in {out}"
     return f"{clips}; {done.report.summary()}, see {out / 'dropped.json'}"
 
@@ -189,11 +191,10 @@ def _interhuman(args: Namespace) -> str:
 def _shards(args: Namespace) -> str:
     from datamodules.shard_writing import prepare_shards
 
-    if args.source is None:
-        raise UserError("Expected --source, but got none. Name prepared folders, separated by commas.")
+    source = _source(args, "Name prepared folders, separated by commas.")
     out = Path(args.out)
     done = prepare_shards(
-        [Path(name) for name in args.source.split(",") if name],
+        [Path(name) for name in source.split(",") if name],
         out,
         clips_per_shard=args.clips_per_shard,
         text_encoder=args.text_encoder,
