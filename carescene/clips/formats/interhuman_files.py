@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from carescene.clips.dropped import DropReport
+from carescene.clips.formats._npy import read_npy
 from carescene.clips.formats.interhuman import PAIR_FPS, six_to_rotations
 from carescene.errors import UserError
 from carescene.humans.skeleton import MODEL_JOINTS
@@ -152,11 +153,9 @@ def _motion(path: Path, number: int, name: str, report: DropReport) -> np.ndarra
         report.damaged(name, f"missing person {number}", UserError(error))
         return None
     try:
-        with path.open("rb") as file:
-            motion = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as cause:
-        error = f"Expected numbers in '{path}', but got: {cause}. The file is cut short or damaged; copy it again."
-        report.damaged(name, "unreadable motion", UserError(error))
+        motion = read_npy(path, "Copy the folder again, or take the clip off the list.")
+    except UserError as error:
+        report.damaged(name, "unreadable motion", error)
         return None
     if motion.ndim != 2 or motion.shape[1] != MOTION_WIDTH:
         error = (

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 
+from carescene.clips.formats._npy import read_npy
 from carescene.clips.formats.interhuman import CONTACTS, PAIR_FEATURES, POSITIONS, ROTATIONS, VELOCITIES
 from carescene.errors import UserError
 from carescene.humans.skeleton import JOINT, MIRROR, MODEL_JOINTS
@@ -59,16 +60,7 @@ def load_pair_statistics(folder: Path) -> PairStatistics:
 
 
 def _vector(path: Path) -> np.ndarray:
-    try:
-        with path.open("rb") as file:
-            values = np.load(file, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise UserError(
-            f"Expected statistics at '{path}', but there is no such file. Put InterGen's global_mean.npy and "
-            "global_std.npy there."
-        ) from error
-    except (ValueError, EOFError, OSError) as error:
-        raise UserError(f"Expected numbers in '{path}', but got: {error}. Copy the file again.") from error
+    values = read_npy(path, "Put InterGen's global_mean.npy and global_std.npy there.")
     if values.shape != (PAIR_FEATURES,):
         width = values.shape[-1] if values.ndim else 0
         whose = f" These are the statistics of {_OTHER_WIDTHS[width]}." if width in _OTHER_WIDTHS else ""

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from carescene.clips.dropped import DropReport, OnBad
+from carescene.clips.formats._npy import read_npy
 from carescene.clips.formats.humanml3d.layout import FPS, WIDTH
 from carescene.clips.formats.humanml3d.statistics import Statistics, check_against, read_statistics
 from carescene.clips.formats.humanml3d.texts import TaggedCaption, read_captions
@@ -194,17 +195,7 @@ def load_vectors(path: Path) -> Float[np.ndarray, "frame 263"]:
     Raises:
         UserError: file missing or damaged, of another width, or with values that are not finite.
     """
-    try:
-        array = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise UserError(
-            f"Expected vectors in new_joint_vecs/{path.name}, but there is no such file. "
-            "Copy the folder again, or take the clip off the list."
-        ) from error
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(
-            f"Expected an npy file in {path.name}, but it cannot be read ({error}). Copy it again."
-        ) from error
+    array = read_npy(path, "Copy the folder again, or take the clip off the list.")
     if array.ndim != 2 or array.shape[1] != WIDTH:
         # A clip of one frame has lost its time axis in the published files.
         raise UserError(

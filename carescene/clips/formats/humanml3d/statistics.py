@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 
+from carescene.clips.formats._npy import read_npy
 from carescene.clips.formats.humanml3d.layout import BLOCKS, WIDTH
 from carescene.errors import UserError
 
@@ -111,13 +112,7 @@ def check_against(statistics: Statistics, clips: list[Float[np.ndarray, "_ 263"]
 
 
 def _vector(path: Path) -> Float[np.ndarray, "263"]:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise UserError(f"Expected '{path}', but it does not exist. It is part of the official folder.") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"Expected an npy file at '{path}', but it cannot be read ({error}). Copy it again.") from error
-    array = np.squeeze(array)
+    array = np.squeeze(read_npy(path, "It is part of the official folder."))
     if array.shape != (WIDTH,):
         others = {(251,): " KIT-ML", (262,): " InterHuman", (67,): " MARDM's evaluator", (272,): " the 272 numbers"}
         whose = f" That is the width of{others[array.shape]}." if array.shape in others else ""
