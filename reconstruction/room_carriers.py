@@ -1,0 +1,137 @@
+"""Furniture that must be there because somebody sat or lay on it: surfaces swept by contact."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from scipy.ndimage import binary_dilation
+
+from carescene.clips.clip import Clip
+from carescene.clips.frame_labels import frame_labels
+from carescene.scenes.carriers import as_bed, bed_places, seat_places
+from carescene.scenes.fitting_furniture import HEIGHTS, surface_height
+from carescene.scenes.furniture import default_object
+from carescene.scenes.resting import Resting, clip_joints, find_resting
+from carescene.scenes.scene import Scene, SceneObject
+from reconstruction.room_boxes import SeenBox, bed_of, chair_of
+from reconstruction.room_layout import Found, fresh_name, inside_box
+
+# Less is a crouch, or a moment of a fall.
+_LEAST_S: Final = 1.0
+# A resting pelvis stays within this height band; one that slides down does not rest.
+_STEADY_M: Final = 0.08
+# Getting onto and off a thing takes about this long, and touches it.
+_ON_OFF_S: Final = 1.0
+# A pelvis belongs to a surface at most this far from where its skin must be, metres up and aside.
+_SAME_M: Final = 0.20
+_BESIDE_M: Final = 0.10
+# Spread of flesh under the pelvis between people, and of reconstructed heights.
+CONTACT_SIGMA_M: Final = 0.03
+
+
+def labelled(clip: Clip) -> Clip:
+    """The clip with frame labels: its own where it has some, by geometry where it has none at all."""
+    if (clip.frame_label >= 0).any():
+        return clip
+    labels = clip.frame_label.copy()
+    joints = clip_joints(clip)
+    for person in range(clip.num_persons):
+        there = clip.valid[person]
+        if there.any():
+            labels[person, there] = frame_labels(torch.from_numpy(joints[person, there]), clip.fps)
+    return dataclasses.replace(clip, frame_label=labels)
+
+
+def find_carried(clip: Clip, joints: Float[np.ndarray, "person frame 24 3"]) -> list[Resting]:
+    """Places above the floor where somebody sat or lay for at least a second without sinking, longest first."""
+    kept = []
+    for rest in find_resting(labelled(clip), joints):
+        heights = joints[rest.person, rest.frames, 0, 2]
+        frames = rest.frames.copy()
+        frames[frames] = np.abs(heights - np.median(heights)) < _STEADY_M
+        if frames.sum() / clip.fps >= _LEAST_S:
+            kept.append(dataclasses.replace(rest, frames=frames))
+    # Who lies shows more of a thing than who sits.
+    return sorted(kept, key=lambda rest: (rest.kind != "lie", -int(rest.frames.sum())))
+
+
+def carrying_things(
+    resting: Sequence[Resting], drawn: Sequence[Found], boxes: list[SeenBox], clip: Clip, names: set[str]
+) -> list[Found]:
+    """Drawn things, then a bed or chair for each resting place that none of them carries.
+
+    Args:
+        resting: from `find_carried`.
+        drawn: things the user drew.
+        boxes: measured boxes; one that lies under a resting place gives the thing its box and leaves the list.
+        clip: whose people rest.
+        names: ids already given; new ones are added.
+    """
+    found = list(drawn)
+    for rest in resting:
+        touching = _touching(rest, clip)
+        on = next((number for number, each in enumerate(found) if _is_on(each.thing, rest)), None)
+        if on is not None:
+            found[on] = _shared(found[on], rest, touching)
+            continue
+        under = next((box for box in boxes if _is_under(box, rest)), None)
+        if under is None:
+            found.append(Found(_guessed(rest, names), "carries", touching, rest.at[None]))
+            continue
+        boxes.remove(under)
+        # Contact and depth both measure the surface; each counts by its precision.
+        weights = np.array([CONTACT_SIGMA_M, under.sigma]) ** -2.0
+        height = float(np.average([rest.height, under.surface], weights=weights))
+        is_bed = rest.kind != "seat" or under.is_bed
+        thing = (
+            bed_of(under, fresh_name("bed", names), height, rest.front if rest.kind == "lie" else None)
+            if is_bed
+            else chair_of(under, fresh_name("chair", names), height, rest.front)
+        )
+        if rest.kind == "lie":
+            thing = as_bed(thing, dataclasses.replace(rest, height=height, grounded=True), empty=True).thing
+        found.append(Found(thing, "seen", touching, rest.at[None]))
+    return found
+
+
+def _guessed(rest: Resting, names: set[str]) -> SceneObject:
+    """A thing of natural size where only its being touched is known."""
+    if rest.kind == "seat":
+        _, chairs = seat_places(Scene("", [], objects=[]), [rest], np.random.default_rng(0))
+        return dataclasses.replace(chairs[0], id=fresh_name("chair", names))
+    plain = default_object("bed", fresh_name("bed", names), x=0.0, y=0.0, rails="none", pillow=False)
+    bed = as_bed(plain, dataclasses.replace(rest, grounded=True), empty=True).thing
+    # Where the first place of a bed at the origin lies tells where the bed is whose first place is the person's.
+    at, front = next(bed_places(bed, rest))
+    turn = float(np.arctan2(rest.front[1], rest.front[0]) - np.arctan2(front[1], front[0]))
+    cos, sin = np.cos(turn), np.sin(turn)
+    x, y = rest.at - np.array([cos * at[0] - sin * at[1], sin * at[0] + cos * at[1]])
+    yaw = float(np.mod(turn + np.pi, 2 * np.pi) - np.pi)
+    return dataclasses.replace(bed, center=(float(x), float(y), bed.center[2]), yaw=yaw)
+
+
+def _is_on(thing: SceneObject, rest: Resting) -> bool:
+    surface = surface_height(thing) if thing.kind in HEIGHTS else thing.center[2] + thing.size[2] / 2
+    return abs(surface - rest.height) < _SAME_M and bool(inside_box(rest.at[None], thing, _BESIDE_M)[0])
+
+
+def _is_under(box: SeenBox, rest: Resting) -> bool:
+    local = np.abs((rest.at - [box.place.x, box.place.y]) @ box.place.axes.T)
+    beside = bool((local < [box.place.half_x + _BESIDE_M, box.place.half_y + _BESIDE_M]).all())
+    return beside and abs(box.surface - rest.height) < _SAME_M
+
+
+def _touching(rest: Resting, clip: Clip) -> Bool[np.ndarray, "person frame"]:
+    touching = np.zeros((clip.num_persons, clip.num_frames), bool)
+    around = max(1, round(_ON_OFF_S * clip.fps))
+    touching[rest.person] = binary_dilation(rest.frames, iterations=around)
+    return touching
+
+
+def _shared(found: Found, rest: Resting, touching: Bool[np.ndarray, "person frame"]) -> Found:
+    carries = touching if found.carries is None else found.carries | touching
+    covers = rest.at[None] if found.covers is None else np.concatenate([found.covers, rest.at[None]])
+    return dataclasses.replace(found, carries=carries, covers=covers)
