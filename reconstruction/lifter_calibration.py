@@ -1,0 +1,68 @@
+"""How far the lifter's own uncertainty is to be trusted: measured on people it has not seen."""
+
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from carescene.humans.rotations import matrix_to_sixd, sixd_to_matrix
+from carescene.humans.skeleton import MIRROR, NUM_JOINTS
+from reconstruction.lifter_input import mirror_features
+from reconstruction.lifter_network import TANGENT, Lifted, Lifter, tangent
+from reconstruction.seen_motion import MotionBank, frame_weights, seen_windows
+
+# The share of a normal distribution within one standard deviation.
+ONE_SIGMA: Final = 0.6827
+# Samples behind a covariance: antithetic pairs, so that its estimate is even.
+SAMPLES: Final = 64
+# How far the covariance is drawn to its diagonal: fewer samples than numbers leave it singular.
+_SHRINK: Final = 0.3
+_FLOOR: Final = 0.02
+
+
+def fixed_noise(samples: int = SAMPLES) -> Float[Tensor, "sample 72"]:
+    """The same standard normal numbers for all frames, z and -z, so that covariances do not flicker over time."""
+    half = torch.randn(samples // 2, TANGENT, generator=torch.Generator().manual_seed(0))
+    return torch.cat((half, -half))
+
+
+def best_poses(model: Lifter, features: Float[Tensor, "batch feature"]) -> Lifted:
+    """The network's best poses, as the mean of what it says of the windows and of their mirror images."""
+    lifted, mirrored = model(features), model(mirror_features(features))
+    # M R M, with left and right joints exchanged, of the first two columns.
+    back = matrix_to_sixd(mirrored.rotations)[:, list(MIRROR)] * torch.tensor([1.0, -1.0, -1.0, -1.0, 1.0, 1.0])
+    mean = (matrix_to_sixd(lifted.rotations) + back) / 2
+    return Lifted(sixd_to_matrix(mean), lifted.context)
+
+
+def second_moments(model: Lifter, lifted: Lifted, noise: Float[Tensor, "sample 72"]) -> Float[Tensor, "batch 72 72"]:
+    """Mean of w w^T over samples of the flow, shrunk to its diagonal, rad^2: around the best pose.
+
+    Where the flow believes in two poses, the one that was regressed gets the distance to the other as its width.
+    """
+    batch = len(lifted.rotations)
+    w = model.sample(lifted, noise.expand(batch, *noise.shape)).clamp(-torch.pi, torch.pi)
+    full = w.transpose(1, 2) @ w / len(noise)
+    diagonal = torch.diagonal(full, dim1=1, dim2=2)
+    return (1 - _SHRINK) * full + torch.diag_embed(_SHRINK * diagonal + _FLOOR**2)
+
+
+@torch.no_grad()
+def calibrated(model: Lifter, bank: MotionBank, windows: int = 2048) -> Float[Tensor, "24"]:
+    """Factors on each joint's standard deviation with which 68 % of the true rotations lie within one of them.
+
+    Args:
+        bank: people who were not trained on; the same windows are drawn each time.
+    """
+    generator, noise = torch.Generator().manual_seed(1), fixed_noise()
+    rows = torch.multinomial(frame_weights(bank), windows, replacement=True, generator=generator)
+    ratios = []
+    for part in rows.split(256):
+        seen = seen_windows(bank, part, generator)
+        lifted = best_poses(model, seen.seen.features)
+        std = torch.diagonal(second_moments(model, lifted, noise), dim1=1, dim2=2).sqrt()
+        ratios.append((tangent(lifted.rotations, seen.rotations).abs() / std).unflatten(1, (NUM_JOINTS, 3)))
+    per_joint = torch.cat(ratios).transpose(0, 1).flatten(1)
+    # A joint that never moves needs no more than the floor.
+    return per_joint.quantile(ONE_SIGMA, dim=1).clamp(0.5, 3.0)
