@@ -71,7 +71,8 @@ def read_coco_keypoints(document: Any, path: Path) -> Annotations:
         people.append(_person(entry, values[id(entry)], columns[category], place[entry["image_id"]], whole))
     by_hand = not any("keypoint_scores" in entry or "score" in entry for entry in entries)
     source = str(document.get("info", {}).get("source") or "coco")
-    return Annotations(frames, people, source, by_hand=by_hand)
+    # Ours says which frame of the video each picture is, and may show a part of it.
+    return Annotations(frames, people, source, by_hand, complete=any(frame.number is None for frame in frames))
 
 
 def _columns(names: list[str] | None, count: int, path: Path) -> np.ndarray:

@@ -58,10 +58,11 @@ def frame_slots(found: Annotations, video: VideoFrames, where: str) -> Int[np.nd
     over = numbers[numbers >= video.total + _FRAME_TOLERANCE]
     if len(over):
         raise _another(where, f"frame {int(over.max())}", f"{video.total} frames", "Give the video that was annotated.")
-    dense = len(numbers) > 1 and np.array_equal(
-        np.sort(numbers), np.arange(numbers.min(), numbers.min() + len(numbers))
-    )
-    if found.complete and dense and numbers.min() == 0 and len(numbers) < _LEAST_SHARE * video.total - _FRAME_TOLERANCE:
+    # Files that know the video's length, or name frames as CVAT does, may well show only a part of it.
+    certain = found.total is not None or all(re.fullmatch(r"frame_\d{6}", _plain(one.name)) for one in found.frames)
+    dense = len(numbers) > 1 and np.array_equal(np.sort(numbers), np.arange(len(numbers)))
+    few = len(numbers) < _LEAST_SHARE * video.total - _FRAME_TOLERANCE
+    if found.complete and not certain and dense and few:
         raise _another(
             where, f"{len(numbers)} pictures numbered one by one", f"{video.total} frames",
             "If they show this video at a lower rate, name each after the number of its frame; if they show its "
@@ -149,7 +150,7 @@ def _of_this_video(frames: Sequence[AnnotatedFrame], video: VideoFrames, where: 
     """Pictures that belong to this video, where a file holds those of several."""
     stems = [_stem(frame.name) for frame in frames]
     different = sorted(set(stems))
-    if len(different) <= 1 or any(frame.number is not None for frame in frames):
+    if len(different) <= 1 or any(frame.number is not None or not _digits(frame.name) for frame in frames):
         return list(range(len(frames)))
     mine = [stem for stem in different if video.name and stem == _stem(video.name + "_0")]
     if not mine:
@@ -162,15 +163,21 @@ def _of_this_video(frames: Sequence[AnnotatedFrame], video: VideoFrames, where: 
 
 def _stem(name: str) -> str:
     """A picture's name without folder, ending and the number at its end; Label Studio's prefix is taken off."""
-    plain = re.sub(r"\.[A-Za-z]\w{1,4}$", "", re.split(r"[/\\]", name)[-1])
-    return re.sub(r"\d+\D*$", "", re.sub(r"^[0-9a-f]{8}-", "", plain)).strip("_-. ")
+    return re.sub(r"\d+\D*$", "", re.sub(r"^[0-9a-f]{8}-", "", _plain(name))).strip("_-. ")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\.[A-Za-z]\w{1,4}$", "", re.split(r"[/\\]", name)[-1])
+
+
+def _digits(name: str) -> list[str]:
+    return re.findall(r"\d+", _plain(name))
 
 
 def _numbers(frames: Sequence[AnnotatedFrame], video: VideoFrames, where: str) -> Int[np.ndarray, "picture"]:
     if all(frame.number is not None for frame in frames):
         return np.array([frame.number for frame in frames], np.int64)
-    plain = [re.sub(r"\.[A-Za-z]\w{1,4}$", "", re.split(r"[/\\]", frame.name)[-1]) for frame in frames]
-    digits = [re.findall(r"\d+", name) for name in plain]
+    digits = [_digits(frame.name) for frame in frames]
     if all(digits):
         numbers = np.array([int(found[-1]) for found in digits], np.int64)
         if len(np.unique(numbers)) == len(numbers):
