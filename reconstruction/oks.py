@@ -5,8 +5,6 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 
-from reconstruction.observations import LANDMARK, LANDMARKS
-
 _COCO: Final = (0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087,
                 0.089, 0.089)  # fmt: skip
 # COCO-WholeBody gives 0.066 to 0.094 to the points of the feet, Halpe 0.079 to all.
@@ -62,7 +60,4 @@ def covered_area(
     sides = np.where(seen.any(-2), high - low, 0.0)
     # Somebody seen edge on, or lying in line with the view, is never thinner than a fifth of their length.
     longest = sides.max(-1)
-    return BOX_SHARE * longest * np.maximum(sides.min(-1), 0.2 * longest)
-
-
-assert len(LANDMARK_SIGMAS) == len(LANDMARKS) and LANDMARK["pelvis"] == len(LANDMARKS) - 1
+    return np.asarray(BOX_SHARE * longest * np.maximum(sides.min(-1), 0.2 * longest))

@@ -166,13 +166,13 @@ def test_our_file_comes_back_as_it_was(tmp_path):
 
 def test_our_file_in_pycocotools(tmp_path):
     """The 17 points as results against the file itself: every average precision is 1."""
-    from pycocotools.coco import COCO as Truth
+    from pycocotools import coco
     from pycocotools.cocoeval import COCOeval
 
     keypoints = ours()
     write_keypoints(tmp_path / "truth.json", keypoints, "ward", COCO)
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = Truth(str(tmp_path / "truth.json"))
+        truth = coco.COCO(str(tmp_path / "truth.json"))
         entries = [
             {name: entry[name] for name in ("image_id", "category_id", "keypoints", "score")}
             for entry in truth.loadAnns(truth.getAnnIds())

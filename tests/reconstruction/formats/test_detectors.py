@@ -12,10 +12,11 @@ from reconstruction.observations import LANDMARK, LANDMARKS
 from reconstruction.sigma import detector_sigma
 
 COCO = LANDMARKS[:17]
+_LIMBS = {0: "shoulder", 1: "elbow", 2: "wrist", 6: "hip", 7: "knee", 8: "ankle", 9: "heel", 10: "big_toe"}
 MEDIAPIPE = {0: "nose", 2: "left_eye", 5: "right_eye", 7: "left_ear", 8: "right_ear"} | {
     11 + 2 * k + side: f"{('left', 'right')[side]}_{part}"
     for side in (0, 1)
-    for k, part in {0: "shoulder", 1: "elbow", 2: "wrist", 6: "hip", 7: "knee", 8: "ankle", 9: "heel", 10: "big_toe"}.items()
+    for k, part in _LIMBS.items()
 }  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def test_openpose_people_keep_apart(tmp_path, where, read, expect):
     folder = openpose(tmp_path / "json", where, OPENPOSE_25, people=(0, 1))
     swapped = folder / "ward_000000000001_keypoints.json"
     content = json.loads(swapped.read_text())
-    save(swapped, content | {"people": content["people"][::-1] + [{"pose_keypoints_2d": [0] * 75}]})
+    save(swapped, content | {"people": [*content["people"][::-1], {"pose_keypoints_2d": [0] * 75}]})
     found = read(folder)
     for person in (0, 1):
         for frame in range(3):
