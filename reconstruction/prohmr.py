@@ -1,9 +1,9 @@
 """ProHMR's network for use, not for training: a picture of a person to a distribution over SMPL poses.
 
 Kolotouros et al. 2021, "Probabilistic Modeling for Human Mesh Recovery". A ResNet-50 sees the crop; a conditional Glow
-(Kingma and Dhariwal 2018) of four steps turns noise into poses; a small head gives shape and the crop's camera. All that
-is fixed after training (batch norms, triangular solves, scales) is folded into plain weights by
-`reconstruction.prohmr_files.load_prohmr`, so that there is no training mode to be in by mistake.
+(Kingma and Dhariwal 2018) of four steps turns noise into poses; a small head gives shape and the crop's camera. What is
+fixed after training (batch norms, triangular matrices, scales) is folded into plain weights as the checkpoint is loaded
+(`reconstruction.prohmr_files.load_prohmr`), so that there is no training mode to be in by mistake.
 """
 
 import math
@@ -15,7 +15,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from carescene.errors import UserError
 from carescene.humans.body import NUM_BETAS
 from carescene.humans.rotations import sixd_to_matrix
 from carescene.humans.skeleton import NUM_JOINTS
@@ -36,7 +35,7 @@ class HmrSamples:
     """Poses drawn for each crop; the first is the mode of the distribution.
 
     Attributes:
-        rotations: relative to the parent joint; joint 0 maps SMPL's rest frame to the camera that looks along the middle
+        rotations: relative to the parent joint; joint 0 maps SMPL's rest frame to a camera that looks along the middle
             of the crop (x right, y down, z forward).
         log_prob: natural log of the density of the 144 numbers that a pose is made of.
         betas: of SMPL's own shape space, the same for all samples.
@@ -87,16 +86,7 @@ class PoseFlow(nn.Module):
     def forward(
         self, features: Float[Tensor, "batch 2048"], noise: Float[Tensor, "sample 144"]
     ) -> tuple[Float[Tensor, "batch sample 144"], Float[Tensor, "batch sample"]]:
-        """Poses and their log density: that of the noise and the flow's constant change of volume.
-
-        Raises:
-            UserError: if the noise or the features are of another width.
-        """
-        if noise.shape[-1] != POSE or features.shape[-1] != FEATURES:
-            raise UserError(
-                f"Expected features of {FEATURES} and noise of {POSE} numbers, but got {tuple(features.shape)} and "
-                f"{tuple(noise.shape)}. Take features from this network's own backbone."
-            )
+        """Poses and their log density: that of the noise and the flow's constant change of volume."""
         x = noise.expand(len(features), *noise.shape)
         for step in reversed(self.steps):
             x = step(x, features)
@@ -149,7 +139,7 @@ class CouplingNet(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Batch norm, ReLU, linear, batch norm, ReLU, linear, and the input added; the second norm is in the first layer."""
+    """Norm, ReLU, linear, norm, ReLU, linear, and the input added; the second norm is part of the first layer."""
 
     scale: Tensor
     shift: Tensor
