@@ -10,15 +10,13 @@ from carescene.humans.rotations import matrix_to_sixd, sixd_to_matrix
 from carescene.humans.skeleton import MIRROR, NUM_JOINTS
 from reconstruction.lifter_input import mirror_features
 from reconstruction.lifter_network import TANGENT, Lifted, Lifter, tangent
+from reconstruction.pose_labels import FLOOR, shrunk_covariance
 from reconstruction.seen_motion import MotionBank, frame_weights, seen_windows
 
 # The share of a normal distribution within one standard deviation.
 ONE_SIGMA: Final = 0.6827
 # Samples behind a covariance: antithetic pairs, so that its estimate is even.
 SAMPLES: Final = 64
-# How far the covariance is drawn to its diagonal: fewer samples than numbers leave it singular.
-_SHRINK: Final = 0.3
-_FLOOR: Final = 0.02
 
 
 def fixed_noise(samples: int = SAMPLES) -> Float[Tensor, "sample 72"]:
@@ -37,15 +35,14 @@ def best_poses(model: Lifter, features: Float[Tensor, "batch feature"]) -> Lifte
 
 
 def second_moments(model: Lifter, lifted: Lifted, noise: Float[Tensor, "sample 72"]) -> Float[Tensor, "batch 72 72"]:
-    """Mean of w w^T over samples of the flow, shrunk to its diagonal, rad^2: around the best pose.
+    """Mean of w w^T over samples of the flow, rad^2, shrunk and with a floor as `reconstruction.pose_labels` does.
 
-    Where the flow believes in two poses, the one that was regressed gets the distance to the other as its width.
+    Around the best pose, not around the mean of the samples: that lies farther from the truth, and where the flow
+    believes in two poses, the distance to the other belongs to the width.
     """
-    batch = len(lifted.rotations)
-    w = model.sample(lifted, noise.expand(batch, *noise.shape)).clamp(-torch.pi, torch.pi)
-    full = w.transpose(1, 2) @ w / len(noise)
-    diagonal = torch.diagonal(full, dim1=1, dim2=2)
-    return (1 - _SHRINK) * full + torch.diag_embed(_SHRINK * diagonal + _FLOOR**2)
+    w = model.sample(lifted, noise.expand(len(lifted.rotations), -1, -1)).clamp(-torch.pi, torch.pi)
+    mean = w.mean(1)
+    return shrunk_covariance(w) + mean[:, :, None] * mean[:, None] + FLOOR**2 * torch.eye(TANGENT)
 
 
 @torch.no_grad()

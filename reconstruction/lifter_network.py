@@ -90,7 +90,7 @@ def tangent(
     return matrix_to_rotvec(mean.transpose(-1, -2) @ rotations).flatten(-2)
 
 
-def perturbed(mean: Float[Tensor, "*batch 24 3 3"], w: Float[Tensor, "*batch 72"]) -> Float[Tensor, "*batch 24 3 3"]:
+def perturbed(mean: Float[Tensor, "*#batch 24 3 3"], w: Float[Tensor, "*#batch 72"]) -> Float[Tensor, "*#batch 24 3 3"]:
     """mean exp(w)."""
     return mean @ rotvec_to_matrix(w.unflatten(-1, (NUM_JOINTS, 3)))
 

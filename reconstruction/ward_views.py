@@ -38,7 +38,7 @@ def random_views(middle: Float[Tensor, "batch 3"], generator: torch.Generator) -
     """
     batch = len(middle)
 
-    def uniform(low: float, high: float) -> Tensor:
+    def uniform(low: float | int, high: float | int) -> Tensor:
         return low + (high - low) * torch.rand(batch, generator=generator)
 
     place = _PLACES[torch.multinomial(_PLACES[:, 0], batch, replacement=True, generator=generator)]
