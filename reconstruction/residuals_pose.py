@@ -1,0 +1,84 @@
+"""Terms of single poses: what a network believes about them, and how far joints turn."""
+
+from typing import Final
+
+import numpy as np
+
+from carescene.humans.skeleton import JOINT
+from carescene.simulation.pose_limits import LIMITS, NEUTRAL
+from reconstruction.kernels import student
+from reconstruction.posed import FREE_JOINTS, log_slope, log_turn
+from reconstruction.window import CAMERA, Window
+
+_LIMITED: Final = tuple(joint for joint in FREE_JOINTS if joint != JOINT["pelvis"])
+
+
+def label_energy(window: Window) -> float:
+    """Half the sum of tempered Student t costs of w' information w, with R_j = mean_j exp(w_j).
+
+    Joint 0 is compared in the camera's frame, so that it also speaks of the camera's pitch and roll. Information of
+    joints that are not free now is conditioned on where they are.
+    """
+    chain, posed, sigmas = window.chain, window.now, window.sigmas
+    camera = window.common.camera.rotation
+    free = list(FREE_JOINTS)
+    rotations = posed.rotations[:, free]
+    rotations[:, 0] = camera @ rotations[:, 0]
+    means = chain.label_means[window.own][:, free]
+    turns = log_turn(means.swapaxes(-1, -2) @ rotations)
+    information = chain.label_information[window.own].astype(np.float64)
+    flat = turns.reshape(len(turns), -1)
+    pulled = (information @ flat[..., None])[..., 0]
+    squares = (pulled * flat).sum(-1)
+    cost, weight = student(squares, sigmas.label_freedom, flat.shape[1])
+    if window.into is not None:
+        weight = sigmas.label_temper * weight
+        # A turn ω in the world is G' ω in the joint's own frame.
+        slopes = log_slope(turns) @ posed.world[:, free].swapaxes(-1, -2)
+        columns = np.flatnonzero(np.repeat(np.isin(free, window.free), 3))
+        left = _block_product(slopes, information)
+        square = _block_product(slopes, left.swapaxes(1, 2))[:, columns[:, None], columns]
+        own = slice(3, 3 + len(columns))
+        window.into.squares[0, : len(turns), own, own] += weight[:, None, None] * square
+        force = (slopes.swapaxes(-1, -2) @ pulled.reshape(turns.shape)[..., None]).reshape(len(turns), -1)
+        window.into.slope[: len(turns), own] += weight[:, None] * force[:, columns]
+        # The root also turns with pitch (about the image of the world's x axis) and roll (about the view axis).
+        axes = np.stack([camera[:, 0], np.array([0.0, 0.0, 1.0])], axis=-1)
+        by_camera = log_slope(turns[:, 0]) @ rotations[:, 0].swapaxes(-1, -2) @ axes
+        pitch_roll = slice(CAMERA[1], CAMERA[2] + 1)
+        window.into.border[: len(turns), own, pitch_roll] += weight[:, None, None] * (left[:, columns, :3] @ by_camera)
+        weighted = weight[:, None, None] * by_camera.swapaxes(1, 2)
+        window.into.corner[pitch_roll, pitch_roll] += (weighted @ information[:, :3, :3] @ by_camera).sum(0)
+        window.into.shared_slope[pitch_roll] += (weighted @ pulled[:, :3, None]).sum(0)[:, 0]
+    return sigmas.label_temper * float(cost.sum()) / 2
+
+
+def _block_product(blocks: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Transpose of a block-diagonal matrix of 3x3 blocks `(frame, block, 3, 3)`, times a matrix."""
+    frames, count = blocks.shape[:2]
+    rows = matrix.reshape(frames, count, 3, -1)
+    return (blocks.swapaxes(-1, -2) @ rows).reshape(frames, 3 * count, -1)
+
+
+def limit_energy(window: Window) -> float:
+    """Half the sum of squares of rotation vectors' components beyond their range, over sigma.
+
+    Ranges are boxes against a neutral pose (`carescene.simulation.pose_limits`).
+    """
+    posed, joints = window.now, list(_LIMITED)
+    vectors = log_turn(NEUTRAL[joints].swapaxes(-1, -2) @ posed.rotations[:, joints])
+    low, high = LIMITS[joints, 0], LIMITS[joints, 1]
+    over = np.maximum(vectors - high, 0) + np.minimum(vectors - low, 0)
+    residual = over / window.sigmas.limit
+    if window.into is not None and len(window.free) > 1:
+        frame, joint = np.nonzero(residual.any(axis=-1))
+        slopes = log_slope(vectors[frame, joint]) @ posed.world[:, joints][frame, joint].swapaxes(-1, -2)
+        slopes /= window.sigmas.limit
+        active = slopes * (over[frame, joint] != 0)[..., None]
+        # The pelvis' position and turn come first.
+        columns = 6 + 3 * joint[:, None] + np.arange(3)
+        square, force = active.swapaxes(-1, -2) @ slopes, active.swapaxes(-1, -2) @ residual[frame, joint][..., None]
+        # Each frame and joint occurs once, so that plain addition does not lose any.
+        window.into.squares[0, frame[:, None, None], columns[:, :, None], columns[:, None]] += square
+        window.into.slope[frame[:, None], columns] += force[..., 0]
+    return float((residual**2).sum()) / 2

@@ -1,0 +1,46 @@
+"""Terms of the unknowns that all frames share: shape, stature, camera, scale of depth, the detector's offsets."""
+
+import numpy as np
+from jaxtyping import Float
+
+from carescene.humans.body import NUM_BETAS
+from reconstruction.camera_parameters import parameters_of
+from reconstruction.chains import stature_model
+from reconstruction.problem import Problem, State
+from reconstruction.sigmas import Sigmas
+from reconstruction.window import AFFINITY, CAMERA, NUM_COMMON, NUM_OFFSETS, OFFSET_BASIS, OFFSETS
+
+
+def shape_energy(
+    betas: Float[np.ndarray, "10"], stature: float, stature_sigma: float, sigmas: Sigmas
+) -> tuple[float, Float[np.ndarray, "10 10"], Float[np.ndarray, "10"]]:
+    """Half the squares of betas and of the height's distance from its prior, over sigma; curvature and gradient."""
+    model = stature_model()
+    off, slope = (model.of(betas) - stature) / stature_sigma, model.slope(betas) / stature_sigma
+    square = np.eye(NUM_BETAS) / sigmas.shape**2 + np.outer(slope, slope)
+    return (
+        float((betas**2).sum() / sigmas.shape**2 + off**2) / 2,
+        square,
+        betas / sigmas.shape**2 + off * slope,
+    )
+
+
+def common_energy(
+    problem: Problem, state: State, sigmas: Sigmas
+) -> tuple[dict[str, float], Float[np.ndarray, "unknown unknown"], Float[np.ndarray, "unknown"]]:
+    """Priors of camera, affinity and offsets: energies by name, curvature and gradient over the common unknowns."""
+    square, slope = np.zeros((NUM_COMMON, NUM_COMMON)), np.zeros(NUM_COMMON)
+    energies = {}
+
+    def add(name: str, at: np.ndarray, off: np.ndarray, covariance: np.ndarray) -> None:
+        information = np.linalg.inv(covariance)
+        square[at[:, None], at], slope[at] = information, information @ off
+        energies[name] = float(off @ information @ off) / 2
+
+    add("camera", CAMERA, state.camera - parameters_of(problem.camera), problem.camera_covariance)
+    if problem.depth is not None:
+        add("affinity", AFFINITY, state.affinity - problem.depth.affinity, problem.depth.affinity_covariance)
+    # Mirrored pairs share their three numbers, so the basis has orthogonal columns of length √2.
+    unknown = OFFSET_BASIS.reshape(-1, NUM_OFFSETS).T @ state.offsets.reshape(-1) / 2
+    add("offsets", OFFSETS, unknown, sigmas.offset**2 * np.eye(NUM_OFFSETS))
+    return energies, square, slope

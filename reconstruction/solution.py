@@ -1,0 +1,232 @@
+"""What a joint optimisation gives: people in metres with error bars."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.linalg import cho_factor, cho_solve
+
+from carescene.clips.clip import Clip, PersonInfo
+from carescene.clips.taxonomy import UNKNOWN_LABEL
+from carescene.humans.skeleton import NUM_JOINTS
+from carescene.rendering.camera import Camera
+from reconstruction.block_cholesky import inverse_diagonal
+from reconstruction.camera_parameters import camera_of
+from reconstruction.chains import Chain, stature_model
+from reconstruction.energy import CHUNK
+from reconstruction.observations import LANDMARKS, Keypoints
+from reconstruction.optimiser import Optimiser
+from reconstruction.posed import FREE_JOINTS, log_turn, point_slopes, pose_body
+from reconstruction.problem import State
+from reconstruction.reduction import reduce_chain
+from reconstruction.residuals_seen import keypoint_distances
+from reconstruction.window import BETAS, CAMERA, Common, Context, make_window
+
+# Keeps the factor positive where nothing at all is known, as a share of the curvature.
+_RIDGE = 1e-9
+
+
+@dataclass(frozen=True)
+class Solution:
+    """People, camera and error bars; frames are those of the key points, NaN where a person is not active.
+
+    Attributes:
+        state: all unknowns.
+        camera: standing above (0, 0), looking towards +y.
+        valid: frames in which each person was solved for.
+        pose_std: of each joint's turn, radians, root mean square over three axes.
+        joint_std: of each joint's position, metres, root mean square over three axes.
+        trans_std: of the pelvis along each axis of the world, metres.
+        camera_std: of (log focal length, pitch, roll, log height, k1).
+        stature, stature_std: height of each person, metres.
+        energies: of every iteration, by term, with "total", "gained", "iteration", "stage".
+        joints: positions, metres.
+        reprojection: distance of each key point from its landmark in pixels, NaN where unseen.
+        inlier: weight of each key point, 1 for one that fits, 0 for an outlier or one that is missing.
+        contact: probability that each of `reconstruction.chains.contact_points()` rests on something.
+    """
+
+    state: State
+    camera: Camera
+    valid: Bool[np.ndarray, "person frame"]
+    pose_std: Float[np.ndarray, "person frame 24"]
+    joint_std: Float[np.ndarray, "person frame 24"]
+    trans_std: Float[np.ndarray, "person frame 3"]
+    camera_std: Float[np.ndarray, "5"]
+    stature: Float[np.ndarray, "person"]
+    stature_std: Float[np.ndarray, "person"]
+    energies: list[dict[str, float]]
+    joints: Float[np.ndarray, "person frame 24 3"]
+    reprojection: Float[np.ndarray, "person frame landmark"]
+    inlier: Float[np.ndarray, "person frame landmark"]
+    contact: Float[np.ndarray, "person frame point"]
+
+    def clip(self, clip_id: str, keypoints: Keypoints) -> Clip:
+        """The people as a clip at the key points' own rate; `keypoints` are those that were solved for."""
+        persons, frames = self.valid.shape
+        steps = np.diff(keypoints.times)
+        fps = float(1 / np.median(steps)) if len(steps) else 20.0
+        infos = [PersonInfo(height_m=float(height)) for height in self.stature]
+        return Clip(
+            id=clip_id,
+            fps=fps,
+            poses=log_turn(self.state.rotations).astype(np.float32),
+            trans=self.state.trans.astype(np.float32),
+            betas=self.state.betas.astype(np.float32),
+            frame_label=np.full((persons, frames), UNKNOWN_LABEL, np.int8),
+            valid=self.valid.copy(),
+            persons=infos,
+            cameras=[self.camera.to_dict()],
+            pose_std=np.nan_to_num(self.pose_std).astype(np.float32),
+            trans_std=np.nan_to_num(self.trans_std).astype(np.float32),
+        )
+
+
+def make_solution(optimiser: Optimiser) -> Solution:
+    """The state of an optimisation with everything that follows from it: error bars from the same factorisation.
+
+    Variances of a frame's unknowns are the diagonal blocks of the inverse of the person's own equations, plus what the
+    uncertainty of the shared unknowns adds.
+    """
+    run, problem, scale = optimiser.run, optimiser.problem, optimiser.options.std_scale
+    size = (problem.persons, problem.frames)
+    valid = np.zeros(size, bool)
+    joints, contact_count = np.full((*size, NUM_JOINTS, 3), np.nan), 0
+    pose_std, joint_std, trans_std = (np.full((*size, width), np.nan) for width in (NUM_JOINTS, NUM_JOINTS, 3))
+    reprojection, inlier = np.full((*size, len(LANDMARKS)), np.nan), np.zeros((*size, len(LANDMARKS)))
+    contexts = optimiser.contexts()
+    spread = _Spread(optimiser)
+    for index, context in enumerate(contexts):
+        spread.add(index, context)
+    covariance = spread.shared_covariance()
+    if contexts[0].contact is not None:
+        contact_count = contexts[0].contact.shape[1]
+    contact = np.zeros((*size, contact_count))
+    stature, stature_std = np.full(problem.persons, np.nan), np.full(problem.persons, np.nan)
+    for index, (chain, context) in enumerate(zip(optimiser.chains, contexts, strict=True)):
+        person, at = chain.person, (chain.person, chain.frames)
+        valid[at] = True
+        turns, places, moves = spread.finish(index, covariance)
+        pose_std[at], joint_std[at], trans_std[at] = (
+            scale * np.sqrt(turns),
+            scale * np.sqrt(places),
+            scale * np.sqrt(moves),
+        )
+        joints[at] = spread.joints[index]
+        reprojection[at], inlier[at] = _fit(optimiser, index, context)
+        if context.contact is not None:
+            contact[at] = context.contact
+        model, betas = stature_model(), run.state.betas[person]
+        own = spread.betas(index)
+        slope = model.slope(betas)
+        stature[person] = model.of(betas)
+        stature_std[person] = scale * np.sqrt(slope @ covariance[own, own] @ slope)
+    camera_std = np.zeros(5)
+    free = np.flatnonzero(np.isin(spread.unknown, CAMERA))
+    camera_std[spread.unknown[free] - CAMERA[0]] = scale * np.sqrt(np.diag(covariance)[free])
+    return Solution(
+        run.state, camera_of(run.state.camera, problem.camera), valid, pose_std, joint_std, trans_std, camera_std,
+        stature, stature_std, list(run.energies), joints, reprojection, inlier, contact,
+    )  # fmt: skip
+
+
+class _Spread:
+    """Variances of all chains: first what each would have alone, then what the shared unknowns add."""
+
+    def __init__(self, optimiser: Optimiser) -> None:
+        self.optimiser, self.unknown = optimiser, optimiser.shared_unknowns()
+        common, _ = optimiser.common_equations()
+        width = len(self.unknown) + 10 * len(optimiser.chains)
+        self.corner = np.zeros((width, width))
+        self.corner[: len(self.unknown), : len(self.unknown)] = common[self.unknown[:, None], self.unknown]
+        self.joints: list[np.ndarray] = []
+        self._alone: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._carried: list[np.ndarray] = []
+
+    def betas(self, index: int) -> slice:
+        """Where a chain's betas stand among the shared unknowns."""
+        first = len(self.unknown) + 10 * index
+        return slice(first, first + 10)
+
+    def add(self, index: int, context: Context) -> None:
+        """Eliminate one chain and keep its own variances."""
+        _, equations = self.optimiser.equations(index, context)
+        reduced = reduce_chain(equations, np.concatenate([self.unknown, BETAS]), _RIDGE)
+        at = self._columns(index)
+        self.corner[at[:, None], at] += reduced.corner
+        inverse = inverse_diagonal(reduced.factor)
+        frames = len(inverse)
+        turns = _per_joint(np.einsum("fii->fi", inverse)[:, 3:].reshape(frames, -1, 3).mean(-1))
+        places, positions = np.empty((frames, NUM_JOINTS)), np.empty((frames, NUM_JOINTS, 3))
+        for part, slopes, _, joints in self._pieces(index):
+            through = (slopes.reshape(len(slopes), -1, slopes.shape[-1]) @ inverse[part]).reshape(slopes.shape)
+            places[part] = (through * slopes).sum(axis=(-1, -2)) / 3
+            positions[part] = joints
+        self._alone.append((turns, places, np.einsum("fii->fi", inverse)[:, :3].copy()))
+        self._carried.append(reduced.carried.reshape(frames, -1, len(at)))
+        self.joints.append(positions)
+
+    def shared_covariance(self) -> Float[np.ndarray, "unknown unknown"]:
+        """Covariance of all shared unknowns, once all chains are added."""
+        return cho_solve(cho_factor(self.corner, lower=True), np.eye(len(self.corner)))
+
+    def finish(self, index: int, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Variances of turns, joint positions and the pelvis, with the shared unknowns' part."""
+        turns, places, moves = self._alone[index]
+        carried, at = self._carried[index], self._columns(index)
+        root = np.linalg.cholesky(covariance[at[:, None], at])
+        spread = ((carried @ root) ** 2).sum(-1)
+        turns = turns + _per_joint(spread[:, 3:].reshape(len(spread), -1, 3).mean(-1))
+        places = places.copy()
+        for part, slopes, shapes, _ in self._pieces(index):
+            moved = -(slopes.reshape(len(slopes), -1, slopes.shape[-1]) @ carried[part])
+            moved[..., -10:] += shapes.reshape(len(shapes), -1, 10)
+            places[part] += ((moved @ root) ** 2).sum(-1).reshape(len(slopes), NUM_JOINTS, 3).mean(-1)
+        return turns, places, moves + spread[:, :3]
+
+    def _columns(self, index: int) -> np.ndarray:
+        own = self.betas(index)
+        return np.concatenate([np.arange(len(self.unknown)), np.arange(own.start, own.stop)])
+
+    def _pieces(self, index: int):
+        chain, state = self.optimiser.chains[index], self.optimiser.run.state
+        every = np.arange(NUM_JOINTS)
+        for start in range(0, len(chain), CHUNK):
+            part = slice(start, min(start + CHUNK, len(chain)))
+            at = (chain.person, chain.frames[part])
+            posed = pose_body(self.optimiser.model, state.rotations[at], state.trans[at], state.betas[chain.person])
+            yield part, point_slopes(posed, posed.joints, every), posed.shapes, posed.joints
+
+
+def _per_joint(variances: Float[np.ndarray, "frame free"]) -> Float[np.ndarray, "frame 24"]:
+    """Variances of all joints from those of the free ones; the others hang on them rigidly."""
+    whole = np.zeros((len(variances), NUM_JOINTS))
+    whole[:, FREE_JOINTS] = variances
+    return whole
+
+
+def _fit(optimiser: Optimiser, index: int, context: Context) -> tuple[np.ndarray, np.ndarray]:
+    chain: Chain = optimiser.chains[index]
+    state = optimiser.run.state
+    common = Common(camera_of(state.camera, optimiser.problem.camera), state.affinity, state.offsets)
+    at = (chain.person, chain.frames)
+    rotations, trans, betas = state.rotations[at], state.trans[at], state.betas[chain.person]
+    distances, weights = [], []
+    for start in range(0, len(chain), CHUNK):
+        span = (start, min(start + CHUNK, len(chain)))
+        window = make_window(
+            chain,
+            span,
+            rotations,
+            trans,
+            betas,
+            optimiser.model,
+            common,
+            context,
+            optimiser.options.sigmas,
+            slopes=False,
+        )
+        distance, weight = keypoint_distances(window)
+        distances.append(distance)
+        weights.append(weight)
+    return np.concatenate(distances), np.concatenate(weights)
