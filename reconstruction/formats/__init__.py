@@ -2,6 +2,7 @@
 
 from reconstruction.formats.annotations import AnnotatedFrame, Annotations, FoundPerson
 from reconstruction.formats.coco_write import write_keypoints
+from reconstruction.formats.for_footage import read_footage_keypoints
 from reconstruction.formats.names import landmark_called
 from reconstruction.formats.reading import FORMATS, read_annotations, read_keypoints
 
@@ -12,6 +13,7 @@ __all__ = [
     "FoundPerson",
     "landmark_called",
     "read_annotations",
+    "read_footage_keypoints",
     "read_keypoints",
     "write_keypoints",
 ]

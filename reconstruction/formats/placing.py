@@ -100,8 +100,8 @@ def pixel_scales(
             width, height = frame.width, frame.height
         else:
             width, height = size or (video.width, video.height)
-        if abs(width * video.height / (height * video.width) - 1.0) > _SHAPE_TOLERANCE:
-            turned = "They seem to be turned: " if abs(width * video.width / (height * video.height) - 1) < 0.02 else ""
+        if not same_shape((width, height), (video.width, video.height)):
+            turned = "They seem to be turned: " if same_shape((width, height), (video.height, video.width)) else ""
             raise _another(
                 where, f"pictures of {width}x{height}", f"{video.width}x{video.height}",
                 f"{turned}{'a' if turned else 'A'}nnotate pictures of the shape in which players show the video.",
@@ -109,6 +109,11 @@ def pixel_scales(
         pixels = (video.width, video.height)
         scales[index] = pixels if found.relative else (pixels[0] / width, pixels[1] / height)
     return scales
+
+
+def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two widths and heights have one ratio, to the rounding of pictures made smaller."""
+    return abs(one[0] * other[1] / (one[1] * other[0]) - 1.0) <= _SHAPE_TOLERANCE
 
 
 def check_inside(

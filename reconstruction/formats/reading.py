@@ -65,13 +65,7 @@ def read_keypoints(
     step = int(np.median(np.diff(frames))) if len(frames) > 1 else 1
     last = int(frames[-1]) + step if total is None else total
     video = VideoFrames(times, frames, width, height, last, name)
-    found = read_annotations(path, format)
-    if not found.people:
-        raise UserError(
-            f"Expected people in '{path}', but got none in {len(found.frames)} pictures. Annotate somebody, or leave "
-            "out the file to have people detected."
-        )
-    return _place(found, video, size, str(path))
+    return lay_over(read_annotations(path, format), video, size, str(path))
 
 
 def read_annotations(path: Path, format: str = "auto") -> Annotations:
@@ -125,7 +119,23 @@ def _read_file(path: Path, format: str) -> Annotations:
     )
 
 
-def _place(found: Annotations, video: VideoFrames, size: tuple[int, int] | None, where: str) -> Keypoints:
+def lay_over(found: Annotations, video: VideoFrames, size: tuple[int, int] | None, where: str) -> Keypoints:
+    """Annotations in the frames and pixels of a video.
+
+    Args:
+        found: what a file says.
+        video: the frames that are looked at.
+        size: width and height of the annotated pictures, for files that do not say.
+        where: file to name in messages.
+
+    Raises:
+        UserError: nobody is in them, a person is twice in one picture, or they are of another video.
+    """
+    if not found.people:
+        raise UserError(
+            f"Expected people in '{where}', but got none in {len(found.frames)} pictures. Annotate somebody, or leave "
+            "out the file to have people detected."
+        )
     slots = frame_slots(found, video, where)
     scales = pixel_scales(found, video, size, where)
     sized = size is not None or found.relative or all(frame.width for frame in found.frames)
