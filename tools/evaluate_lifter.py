@@ -45,7 +45,7 @@ _CLASSES: Final[dict[str, tuple[str, ...]]] = {
 
 
 class Scores(NamedTuple):
-    """One row for each person and frame, millimetres; `within`: share of the angles of moving joints within one deviation."""
+    """One row for each person and frame, millimetres; `within`: share of the moving joints' angles within one sigma."""
 
     label: np.ndarray
     error: np.ndarray
