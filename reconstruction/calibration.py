@@ -1,0 +1,262 @@
+"""Where a static camera is, how it looks and which lens it has, from the people that walk through its picture.
+
+Upright people are rods of nearly known length on one floor: from many places, their feet and heads give the vertical
+vanishing point, the horizon, the focal length and, with the stature of people, the height. After Krahnstoever and
+Mendonca, "Bayesian autocalibration for surveillance" (ICCV 2005), with whole bodies instead of two ends, so that
+sitting and falling people tell themselves apart by their proportions.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from carescene.rendering.camera import Camera
+from reconstruction.body_size import (
+    SizeReadings,
+    read_sizes,
+    read_widths,
+    size_residuals,
+    width_residuals,
+)
+from reconstruction.calibration_fit import Evidence, Fit, believe, fit_camera, parameter_covariance, search
+from reconstruction.calibration_priors import CameraPriors, GivenCamera, PitchMode
+from reconstruction.camera_parameters import camera_of, floor_in_camera, parameters_of, plain_camera
+from reconstruction.floor_reading import FloorReading
+from reconstruction.observations import Keypoints
+from reconstruction.upright import (
+    LEVEL_HEIGHT,
+    STATURE,
+    STATURE_GAIN,
+    STATURE_SD,
+    LevelObservations,
+    observe_levels,
+    posterior_stature,
+    spread_places,
+    steady_points,
+    take,
+)
+
+# Errors of posture last for many places; the factor makes 68 % of true cameras lie within one stated deviation.
+_TEMPER: Final = 0.5
+# Observations that are believed at least so much count as upright people.
+_UPRIGHT: Final = 0.3
+# With less than this many upright people in different places, nothing is learnt from them.
+_FEWEST: Final = 3.0
+# Up to so many, sizes of sitting and lying people are worth reading as well.
+_PLENTY: Final = 10.0
+_SEARCH_VIEWS: Final = (-1.0, 0.0, 1.0)
+# In standard deviations: -5 to 62 degrees for cameras on walls.
+_SEARCH_PITCHES: Final = (-2.0, -1.2, -0.5, 0.2, 0.9, 1.6, 2.5)
+_SEARCH_HEIGHTS: Final = (0.8, 1.3, 1.9, 2.5, 3.2)
+_STARTS: Final = 2
+_NOBODY: Final = np.zeros(0)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A camera in the world of a reconstruction, and how well it is known.
+
+    Attributes:
+        camera: above (0, 0), looking towards +y, the floor at z = 0.
+        covariance: of (log f, pitch, roll, log h, k1).
+        scale_source: one sentence that says what fixed the scale, and how well.
+        statures: of each person, metres.
+        stature_sigma: their standard deviations, metres, given the camera's scale as it is.
+        upright: who stands or walks upright in which frame, as far as this fit knows.
+        notes: further sentences for the report.
+    """
+
+    camera: Camera
+    covariance: Float[np.ndarray, "5 5"]
+    scale_source: str
+    statures: Float[np.ndarray, "person"]
+    stature_sigma: Float[np.ndarray, "person"]
+    upright: Bool[np.ndarray, "person frame"]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def floor(self) -> tuple[Float[np.ndarray, "3"], float]:
+        """The floor in the camera's frame: unit normal (upwards) and the camera's height above it in metres."""
+        return floor_in_camera(self.camera)
+
+    @property
+    def sigma(self) -> Float[np.ndarray, "5"]:
+        """Standard deviations of (log f, pitch, roll, log h, k1)."""
+        return np.sqrt(np.diag(self.covariance))
+
+
+def calibrate(
+    keypoints: Keypoints,
+    *,
+    priors: CameraPriors | None = None,
+    given: GivenCamera | None = None,
+    floor: FloorReading | None = None,
+) -> Calibration:
+    """Find the camera of a video from the people in it.
+
+    Frames in which people sit, lie or fall are recognised by their proportions and left out. Where nobody is ever
+    upright, the sizes of bodies and the priors decide, the covariance is wide, and `notes` say so.
+
+    Args:
+        keypoints: of everybody in the video.
+        priors: of cameras; those of wards and homes by default.
+        given: what the user knows.
+        floor: what a depth map says about the floor (`reconstruction.depth.read_floor`).
+
+    Raises:
+        UserError: if what is given contradicts the picture's size or is impossible.
+    """
+    priors = priors or CameraPriors()
+    given = (given or GivenCamera()).check(keypoints.width, keypoints.height)
+    steady = steady_points(keypoints)
+    everybody = observe_levels(keypoints, steady)
+    observations = spread_places(everybody)
+    extra = given.evidence() + ([] if floor is None else [floor.evidence()])
+    num_persons = max(len(keypoints.names), 1)
+    starts = _starts(observations, priors, given, keypoints)
+    fit = _best(observations, starts, priors, extra, num_persons)
+    believed = fit.trust > _UPRIGHT
+    upright = float(observations.weight[believed].sum())
+    sizes: SizeReadings | None = None
+    if upright >= _FEWEST:
+        widths = read_widths(keypoints, steady, observations.person[believed], observations.frame[believed])
+        extra = [*extra, lambda camera, stature: width_residuals(widths, camera, stature)]
+        fit = _best(observations, [(mode, [fit.camera]) for mode, _ in starts], priors, extra, num_persons)
+    if upright < _PLENTY:
+        if upright < _FEWEST:
+            observations, upright = take(observations, np.zeros(0, int)), 0.0
+            judged = np.zeros(len(everybody))
+        else:
+            judged = believe(everybody, fit.camera, fit.heights)
+        bent = keypoints.present.copy()
+        bent[everybody.person[judged > _UPRIGHT], everybody.frame[judged > _UPRIGHT]] = False
+        sizes = read_sizes(keypoints, steady, bent)
+        readings = sizes
+        extra = [*extra, lambda camera, stature: size_residuals(readings, camera, stature)]
+        starts = [(mode, [fit.camera, *cameras]) for mode, cameras in starts] if upright else _middle(starts, priors)
+        fit = _best(observations, starts, priors, extra, num_persons)
+    camera = fit.camera if given.camera is None else given.camera
+    standing = np.zeros(keypoints.present.shape, bool)
+    if upright:
+        trust = believe(everybody, fit.camera, fit.heights)
+        standing[everybody.person[trust > _UPRIGHT], everybody.frame[trust > _UPRIGHT]] = True
+    covariance = parameter_covariance(fit)
+    statures, sigma = _statures(fit, len(keypoints.names))
+    source = _scale_source(given, floor, standing, float(np.sqrt(covariance[3, 3])))
+    return Calibration(camera, covariance, source, statures, sigma, standing, _notes(fit, upright, sizes, covariance))
+
+
+def _starts(
+    observations: LevelObservations, priors: CameraPriors, given: GivenCamera, keypoints: Keypoints
+) -> list[tuple[PitchMode, list[Camera]]]:
+    """Cameras to start from for each way to hang one: the best of a coarse grid."""
+    if given.camera is not None:
+        pitch = float(parameters_of(given.camera)[1])
+        return [(min(priors.modes, key=lambda mode: abs(mode.pitch - pitch)), [given.camera])]
+    found = []
+    for mode in priors.modes:
+        cameras = _grid(mode, priors, given, keypoints.width, keypoints.height)
+        costs = search(observations, cameras) if len(observations) else np.zeros(len(cameras))
+        evidence = priors.evidence(mode)
+        prior = [float(np.sum(evidence(camera, _NOBODY) ** 2)) for camera in cameras]
+        ranked = np.argsort(_TEMPER * costs + np.array(prior))
+        found.append((mode, [cameras[k] for k in ranked[:_STARTS]]))
+    return found
+
+
+def _grid(mode: PitchMode, priors: CameraPriors, given: GivenCamera, width: int, height: int) -> list[Camera]:
+    focal = mode.focal(width, height)
+    like = given.lens or plain_camera(width, height, focal)
+    k1 = like.distortion[0] if given.lens is not None else priors.barrel / (np.hypot(width, height) / 2 / focal) ** 2
+    views = (0.0,) if given.lens is not None else _SEARCH_VIEWS
+    pitches = mode.pitch + mode.sd * np.array(_SEARCH_PITCHES)
+    heights = _SEARCH_HEIGHTS if given.height is None else (float(given.height),)
+    return [
+        camera_of(np.array([np.log(like.focal) + view * priors.log_focal_sd, pitch, 0.0, np.log(above), k1]), like)
+        for view in views for pitch in pitches for above in heights
+    ]  # fmt: skip
+
+
+def _middle(starts: list[tuple[PitchMode, list[Camera]]], priors: CameraPriors) -> list[tuple[PitchMode, list[Camera]]]:
+    """The middle camera of the most usual way to hang one, for want of anything better."""
+    mode, cameras = max(starts, key=lambda start: start[0].share)
+    parameters = parameters_of(cameras[0])
+    parameters[1], parameters[3] = mode.pitch, np.log(priors.height)
+    return [(mode, [camera_of(parameters, cameras[0])])]
+
+
+def _best(
+    observations: LevelObservations,
+    starts: list[tuple[PitchMode, list[Camera]]],
+    priors: CameraPriors,
+    extra: list[Evidence],
+    num_persons: int,
+) -> Fit:
+    fits = []
+    for mode, cameras in starts:
+        evidence = [priors.evidence(mode), *extra]
+        fits += [
+            dataclasses.replace(fit, cost=fit.cost - 2 * float(np.log(mode.share / mode.sd)))
+            for fit in fit_camera(observations, cameras, evidence, num_persons, _TEMPER)
+        ]
+    return min(fits, key=lambda fit: fit.cost)
+
+
+def _statures(fit: Fit, num_persons: int) -> tuple[np.ndarray, np.ndarray]:
+    """Stature of each person and its standard deviation, the camera's own uncertainty included."""
+    if num_persons == 0:
+        return np.zeros(0), np.zeros(0)
+    covariance = np.linalg.inv(fit.information)[5:, 5:]
+    levels, gain = len(LEVEL_HEIGHT), STATURE_GAIN
+    # What is left open of the stature when all levels are known.
+    left = STATURE_SD**2 - STATURE_SD**2 * float(gain @ LEVEL_HEIGHT)
+    spread = [
+        gain @ covariance[p * levels : (p + 1) * levels, p * levels : (p + 1) * levels] @ gain
+        for p in range(num_persons)
+    ]
+    return posterior_stature(fit.heights[:num_persons]), np.sqrt(np.array(spread) + max(left, 0.0))
+
+
+def _scale_source(given: GivenCamera, floor: FloorReading | None, standing: np.ndarray, sigma: float) -> str:
+    if given.camera is not None:
+        return "The camera that was given fixed the scale."
+    if given.height is not None:
+        return f"The given height of the camera ({given.height:.2f} m) fixed the scale."
+    about = f"lengths are known to about {100 * sigma:.0f} %"
+    if given.distance is not None:
+        return f"The given distance on the floor ({given.distance.metres:.2f} m) fixed the scale; {about}."
+    if floor is not None and floor.metric:
+        return f"The recorded depth of the floor fixed the scale; {about}."
+    people = int(standing.any(-1).sum())
+    if people:
+        who = "one person" if people == 1 else f"{people} people"
+        return (
+            f"The stature of {who} seen upright ({STATURE:.2f} m, give or take {STATURE_SD:.2f} m each) "
+            f"fixed the scale; {about}."
+        )
+    return (
+        "Nobody was seen upright: the usual height of cameras and the size of bodies in the picture fixed the scale; "
+        f"{about}."
+    )
+
+
+def _notes(fit: Fit, upright: float, sizes: SizeReadings | None, covariance: np.ndarray) -> tuple[str, ...]:
+    notes = []
+    log_focal, pitch = np.sqrt(np.diag(covariance))[:2]
+    if not upright:
+        notes.append(
+            "Nobody stands or walks in view, so focal length and tilt are little more than those of a usual camera. "
+            "Give the camera, or one distance on the floor, if you know it."
+        )
+    elif upright < _PLENTY:
+        notes.append(f"Upright people were seen in only {upright:.0f} places; the camera's angles lean on the priors.")
+    notes.append(
+        f"Focal length {fit.camera.focal:.0f} px (give or take {100 * log_focal:.0f} %), looking "
+        f"{np.rad2deg(parameters_of(fit.camera)[1]):.1f} degrees down (give or take {np.rad2deg(pitch):.1f})."
+    )
+    if sizes is not None and len(sizes.person) == 0 and not upright:
+        notes.append("No body was seen well enough to read its size.")
+    return tuple(notes)
