@@ -73,6 +73,7 @@ def link_people(
     areas: Sequence[Float[np.ndarray, "_"]] | None = None,
     known: Sequence[Sequence[str | None]] | None = None,
     appearance: Sequence[Float[np.ndarray, "_ feature"]] | None = None,
+    followed: Sequence[Sequence[int]] | None = None,
     *,
     memory_s: float = 1.0,
     rejoin_s: float = 5.0,
@@ -88,6 +89,8 @@ def link_people(
         known: per frame, what a file calls each of them, None where it does not say. Two names are never one person;
             those without a name are linked to them and to each other.
         appearance: unit vectors, alike for one person's clothes. They tell more than motion after a long gap.
+        followed: per frame, the number of the path along which a detector itself followed each of them. A path is one
+            person; two paths may be one person too, who was lost in between.
         memory_s: for how long an unseen person's place is foretold from frame to frame.
         rejoin_s: for how long a person out of sight is known again at a place they can have reached.
         least_frames: people found in fewer frames are taken for mistakes of the detector.
@@ -99,7 +102,7 @@ def link_people(
     if known is not None and all(name is not None for names in known for name in names):
         tracks = _named(known)
     else:
-        tracks = _tracklets(pixels, confidence, times, areas, known, appearance, memory_s)
+        tracks = _tracklets(pixels, confidence, times, areas, known, appearance, followed, memory_s)
         tracks = _joined(tracks, pixels, confidence, times, rejoin_s)
     tracks = [track for track in tracks if len(track.members) >= least_frames]
     tracks.sort(key=lambda track: track.members[0])
@@ -170,10 +173,12 @@ def _tracklets(
     areas: Sequence[np.ndarray] | None,
     known: Sequence[Sequence[str | None]] | None,
     appearance: Sequence[np.ndarray] | None,
+    followed: Sequence[Sequence[int]] | None,
     memory_s: float,
 ) -> list[_Track]:
     """Frame by frame: everybody found goes on with the track that expected them, or begins a new one."""
     tracks: list[_Track] = []
+    paths: dict[int, _Track] = {}
     for frame, time in enumerate(times.tolist()):
         found = np.where((confidence[frame] > 0)[..., None], pixels[frame], np.nan)
         names = known[frame] if known is not None else [None] * len(found)
@@ -192,8 +197,10 @@ def _tracklets(
                 cost[row, index] = _difference(track, found[index], sizes[index], time, names[index], look)
             missed = frame - 1 - track.members[-1][0]
             cost[row] += _HIDDEN_COST * min(missed, 3)
-        pairs = dict(_assign(cost))
-        taken = {index: alive[row] for row, index in pairs.items()}
+        if followed is None:
+            taken = {index: alive[row] for row, index in _assign(cost)}
+        else:
+            taken = {index: paths[followed[frame][index]] for index in usable if followed[frame][index] in paths}
         for index in usable:
             look = None if looks is None else looks[index]
             if index in taken:
@@ -204,6 +211,8 @@ def _tracklets(
             else:
                 track = _Track(found[index], np.zeros(2), sizes[index], time, names[index], look)
                 tracks.append(track)
+                if followed is not None:
+                    paths[followed[frame][index]] = track
             track.members.append((frame, index))
     return tracks
 
