@@ -20,6 +20,8 @@ from reconstruction.prohmr import POSE, ProHmr
 # No picture tells a joint's angle better than this, radians: two people who place markers on the same leg differ by two
 # degrees and more (McGinley et al. 2009, "The reliability of three-dimensional kinematic gait measurements").
 FLOOR: Final = 0.035
+# Of fewer samples nobody can tell what joints have in common from chance; of two, all seem to move as one.
+LEAST_SAMPLES: Final = 8
 # Steps to the intrinsic mean; each leaves an error of the order of the spread squared times the last.
 _STEPS: Final = 3
 
@@ -42,12 +44,13 @@ def labels_from_samples(
         Mean rotations, and covariances in rad^2, symmetric and positive definite.
 
     Raises:
-        UserError: for fewer than two samples, or a floor that is not positive.
+        UserError: for fewer than 8 samples, or a floor that is not positive.
     """
     batch, count = samples.shape[:2]
-    if count < 2 or not floor > 0:
+    if count < LEAST_SAMPLES or not floor > 0:
         raise UserError(
-            f"Expected at least two samples and a positive floor, but got {count} and {floor}. One pose has no spread."
+            f"Expected at least {LEAST_SAMPLES} samples and a positive floor, but got {count} and {floor}. "
+            "Few poses say nothing of their spread; draw 64."
         )
     mean = samples[:, 0]
     for _ in range(_STEPS):
@@ -104,13 +107,12 @@ def prohmr_labels(
         seed: of the noise.
 
     Raises:
-        UserError: if the camera's picture is not that of the key points, or fewer than two samples are asked for.
+        UserError: if the camera's picture is not that of the key points, or fewer than 8 samples are asked for.
     """
-    if (camera.width, camera.height) != (keypoints.width, keypoints.height) or samples < 2 or batch < 1:
+    if (camera.width, camera.height) != (keypoints.width, keypoints.height) or batch < 1:
         raise UserError(
-            f"Expected a camera of {keypoints.width}x{keypoints.height} pixels as the key points are, two samples or "
-            f"more and batches of at least 1, but got {camera.width}x{camera.height}, {samples} and {batch}. "
-            "Scale the camera with the picture."
+            f"Expected a camera of {keypoints.width}x{keypoints.height} pixels as the key points are, and batches of 1 "
+            f"or more, but got {camera.width}x{camera.height} and {batch}. Scale the camera with the picture."
         )
     persons, frames = keypoints.confidence.shape[:2]
     boxes = person_boxes(keypoints)
@@ -121,7 +123,7 @@ def prohmr_labels(
         source="prohmr",
         betas=np.zeros((persons, frames, NUM_BETAS), np.float32) if keep_betas else None,
     )
-    noise = torch.randn(samples - 1, POSE, generator=torch.Generator().manual_seed(seed))
+    noise = torch.randn(max(samples - 1, 0), POSE, generator=torch.Generator().manual_seed(seed))
     device = next(network.parameters()).device
     for who, when, crops in _batches(pictures, keypoints, boxes, batch):
         with torch.inference_mode():
