@@ -67,7 +67,7 @@ def curve_chart(
     for tick in ticks:
         y = down(tick)
         parts.append(f'<path d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}" stroke="#ddd"/>')
-        parts.append(_text(_LEFT - 6, y + 4, f"{tick:g}", "end"))
+        parts.append(_text(_LEFT - 6, y + 4, f"{tick:.0e}".replace("e+0", "e") if log else f"{tick:g}", "end"))
     for tick in round_ticks(high_x):
         if tick >= low_x:
             parts.append(_text(across(tick), _HEIGHT - _BOTTOM + 16, f"{tick:g}", "middle"))
@@ -87,7 +87,7 @@ def curve_chart(
     if len(thin) > 1:
         for number, name in reversed(list(enumerate(thin))):
             parts.append(_text(at, 14, name, "end"))
-            at -= 6.4 * len(name) + 14
+            at -= 7.5 * len(name) + 14
             parts.append(f'<rect x="{at:.1f}" y="6" width="9" height="9" fill="{COLOURS[number % len(COLOURS)]}"/>')
             at -= 10
     return "".join(parts) + "</svg>"

@@ -57,7 +57,7 @@ class Quality:
         reprojection_px: mean distance of the seen landmarks from where the body has them.
         height_px: how high the person would look standing at that distance; the measure's unit in tables.
         jerk: mean over joints of the third derivative's length, m/s3.
-        skate: speed of the fastest standing foot, m/s.
+        skate: mean speed of standing feet, m/s.
         penetration_m: of the deepest skin point in floor, walls or furniture.
         hovering_m: gap under what should carry the person.
         root_std_m, pose_std_deg: stated standard deviations: of the pelvis in space, mean over joints.
@@ -65,6 +65,7 @@ class Quality:
         trusted: frames in which the person exists and no reason applies.
         doubts: the same as times.
         means: one number for each measure over everybody, `share_doubted` of all frames among them.
+        people: the same for each person.
     """
 
     fps: float
@@ -80,6 +81,7 @@ class Quality:
     trusted: Bool[np.ndarray, "person frame"]
     doubts: tuple[Doubt, ...]
     means: Mapping[str, float]
+    people: tuple[Mapping[str, float], ...]
 
     @property
     def reprojection(self) -> Float[np.ndarray, "person frame"]:
@@ -113,7 +115,7 @@ def measure(
     pixels, depth = camera.project(points)
     front = depth > 0.05
     inside = front & (pixels > 0).all(axis=-1) & (pixels[..., 0] < camera.width) & (pixels[..., 1] < camera.height)
-    error, seen = reprojection_error(points, clip.fps, camera, keypoints, valid)
+    error, middle, seen = reprojection_error(points, clip.fps, camera, keypoints, valid)
     statures = np.array([stature(model, betas) for betas in clip.betas])
     away = np.where(valid, depth[..., LANDMARK["pelvis"]], np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -127,7 +129,7 @@ def measure(
     with np.errstate(invalid="ignore"):
         doubted = {
             "too few key points": seen < _LEAST_SEEN if keypoints is not None else np.zeros_like(valid),
-            "far from the key points": error / height_px > _OFF,
+            "far from the key points": middle / height_px > _OFF,
             "outside the picture": inside.mean(axis=-1) < _IN_PICTURE,
             "large standard deviation": (root_std > _ROOT_STD_M) | (pose_std > _POSE_STD_DEG),
             "inside floor or furniture": penetration > _DEEP_M,
@@ -136,19 +138,17 @@ def measure(
         }
     doubted = {reason: frames & valid for reason, frames in doubted.items()}
     trusted = valid & ~np.any(list(doubted.values()), axis=0)
-    tensor, real = torch.from_numpy(np.nan_to_num(joints)), torch.from_numpy(valid)
-    enough = clip.num_frames > 1
-    means = {
-        "reprojection_px": _mean(error),
-        "reprojection": _mean(error / height_px),
-        "jerk": float(jerk_total(tensor, clip.fps, real).mean()),
-        "skate": float(foot_skating_total(tensor, clip.fps, real).mean()) if enough else 0.0,
-        "penetration_m": _mean(penetration),
-        "hovering_m": _mean(hovering),
-        "root_std_m": _mean(root_std),
-        "pose_std_deg": _mean(pose_std),
-        "share_doubted": float((valid & ~trusted).sum() / max(valid.sum(), 1)),
+    rows = {
+        "reprojection_px": error,
+        "reprojection": error / height_px,
+        "penetration_m": penetration,
+        "hovering_m": hovering,
+        "root_std_m": root_std,
+        "pose_std_deg": pose_std,
     }
+    everybody = np.arange(clip.num_persons)
+    means = _means(rows, joints, valid, trusted, float(clip.fps), everybody)
+    people = tuple(_means(rows, joints, valid, trusted, float(clip.fps), everybody[[one]]) for one in everybody)
     return Quality(
         fps=float(clip.fps),
         reprojection_px=error,
@@ -163,6 +163,7 @@ def measure(
         trusted=trusted,
         doubts=doubt_ranges(doubted, clip.fps),
         means=means,
+        people=people,
     )
 
 
@@ -190,15 +191,16 @@ def reprojection_error(
     camera: Camera,
     keypoints: Keypoints | None,
     valid: Bool[np.ndarray, "person frame"],
-) -> tuple[Float[np.ndarray, "person frame"], Float[np.ndarray, "person frame"]]:
-    """Mean pixel distance of seen key points from the body's, and how many were surely seen, frame by frame.
+) -> tuple[Float[np.ndarray, "person frame"], Float[np.ndarray, "person frame"], Float[np.ndarray, "person frame"]]:
+    """Pixel distance of seen key points from the body's, frame by frame: mean and median of the landmarks; and how many
+    were surely seen.
 
     Landmarks move in straight lines between frames, so that key points at other times than the clip's can be compared;
-    each frame has the mean of the key points' moments that are nearest to it. NaN and 0 where there are none.
+    each frame has the mean of the key points' moments that are nearest to it. NaN, NaN and 0 where there are none.
     """
-    error, count = np.full(valid.shape, np.nan), np.zeros(valid.shape)
+    mean, middle, count = np.full(valid.shape, np.nan), np.full(valid.shape, np.nan), np.zeros(valid.shape)
     if keypoints is None:
-        return error, count
+        return mean, middle, count
     frames = valid.shape[1]
     position = np.clip(keypoints.times * float(fps), 0, frames - 1)
     nearest = np.round(position).astype(int)
@@ -212,20 +214,20 @@ def reprojection_error(
         pixels, depth = camera.project(at)
         away = np.linalg.norm(pixels - keypoints.pixels[person], axis=-1)
         counts = keypoints.seen[person] & (depth > 0.05) & np.isfinite(away)
-        total = np.where(counts, away, 0.0).sum(axis=-1)
-        some = counts.any(axis=-1)
-        sums, numbers = np.zeros(frames), np.zeros(frames)
-        np.add.at(sums, nearest[some], total[some])
-        np.add.at(numbers, nearest[some], counts[some].sum(axis=-1))
-        error[person] = np.where(numbers > 0, sums / np.maximum(numbers, 1), np.nan)
+        some = np.flatnonzero(counts.any(axis=-1))
+        away = np.where(counts, away, np.nan)[some]
+        for out, values in ((mean, np.nanmean(away, axis=-1)), (middle, np.nanmedian(away, axis=-1))):
+            sums, numbers = np.zeros(frames), np.zeros(frames)
+            np.add.at(sums, nearest[some], values)
+            np.add.at(numbers, nearest[some], 1)
+            out[person] = np.where(numbers > 0, sums / np.maximum(numbers, 1), np.nan)
         np.maximum.at(count[person], nearest, (keypoints.confidence[person] > _SURE).sum(axis=-1))
         # Where the clip has more frames than there are key points, those between have what their neighbours have.
         asked = np.unique(nearest)
-        if len(asked) < frames:
-            ahead = asked[np.minimum(np.searchsorted(asked, np.arange(frames)), len(asked) - 1)]
-            behind = asked[np.maximum(np.searchsorted(asked, np.arange(frames), side="right") - 1, 0)]
-            count[person] = np.maximum(count[person, ahead], count[person, behind])
-    return np.where(valid, error, np.nan), count
+        later = asked[np.minimum(np.searchsorted(asked, np.arange(frames)), len(asked) - 1)]
+        earlier = asked[np.maximum(np.searchsorted(asked, np.arange(frames), side="right") - 1, 0)]
+        count[person] = np.maximum(count[person, later], count[person, earlier])
+    return np.where(valid, mean, np.nan), np.where(valid, middle, np.nan), count
 
 
 def stature(model: LandmarkModel, betas: Float[np.ndarray, "10"]) -> float:
@@ -268,12 +270,13 @@ def frame_jerk(
 def frame_skate(
     joints: Float[np.ndarray, "person frame 24 3"], fps: float | int, valid: Bool[np.ndarray, "person frame"]
 ) -> Float[np.ndarray, "person frame"]:
-    """Speed in m/s of the fastest standing foot, as `physics.stance_intervals` finds it; NaN if none stands."""
+    """Mean speed in m/s of standing feet, as `physics.foot_skating` has it; NaN if none stands."""
     out = np.full(valid.shape, np.nan)
     if valid.shape[1] >= 2:
         steps = stance_intervals(torch.from_numpy(np.nan_to_num(joints)), float(fps), torch.from_numpy(valid))
-        speed = np.where(steps.stance.numpy(), steps.speed.numpy(), -1.0).max(axis=-1)
-        out[:, :-1] = np.where(speed >= 0, speed, np.nan)
+        stance = steps.stance.numpy()
+        total, count = np.where(stance, steps.speed.numpy(), 0.0).sum(axis=-1), stance.sum(axis=-1)
+        out[:, :-1] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return out
 
 
@@ -319,6 +322,25 @@ def _held(values: Float[np.ndarray, "person frame"], every: int) -> Float[np.nda
             if np.isnan(row[frame]) and frame % every:
                 row[frame] = row[frame - 1]
     return out
+
+
+def _means(
+    rows: Mapping[str, Float[np.ndarray, "person frame"]],
+    joints: Float[np.ndarray, "person frame 24 3"],
+    valid: Bool[np.ndarray, "person frame"],
+    trusted: Bool[np.ndarray, "person frame"],
+    fps: float,
+    who: np.ndarray,
+) -> dict[str, float]:
+    """Means over the frames of some people in which a measure applies; NaN where it never does."""
+    tensor, real = torch.from_numpy(np.nan_to_num(joints[who])), torch.from_numpy(valid[who])
+    skate = float(foot_skating_total(tensor, fps, real).mean()) if joints.shape[1] > 1 else 0.0
+    return {
+        **{name: _mean(values[who]) for name, values in rows.items()},
+        "jerk": float(jerk_total(tensor, fps, real).mean()),
+        "skate": skate,
+        "share_doubted": float((valid & ~trusted)[who].sum() / max(int(valid[who].sum()), 1)),
+    }
 
 
 def _mean(values: Float[np.ndarray, "person frame"]) -> float:

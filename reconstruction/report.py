@@ -42,7 +42,8 @@ _STYLE: Final = (
     "body{font:15px/1.45 system-ui,sans-serif;color:#222;max-width:860px;margin:2em auto;padding:0 1em}"
     "h1{font-size:1.5em}h2{font-size:1.15em;margin-top:1.8em}table{border-collapse:collapse;margin:.5em 0}"
     "td,th{padding:.2em .9em .2em 0;text-align:left;vertical-align:top;border-bottom:1px solid #eee}"
-    "td.n{text-align:right;font-variant-numeric:tabular-nums}svg{width:100%;height:auto;margin:.4em 0}"
+    "th{white-space:nowrap}td.n{text-align:right;font-variant-numeric:tabular-nums}"
+    "svg{width:100%;height:auto;margin:.4em 0}"
     "svg text{font:11px system-ui,sans-serif;fill:#222}img{max-width:100%}"
 )
 
@@ -95,7 +96,7 @@ def report_dict(facts: ReportFacts) -> dict[str, Any]:
             "name": info.role if (info := clip.persons[person] if clip.persons else None) else "person",
             "seconds": float(clip.valid[person].sum() / clip.fps),
             "seconds_trusted": float(quality.trusted[person].sum() / clip.fps),
-            **{name: _known(value) for name, value in person_means(quality, person).items()},
+            **{name: _known(value) for name, value in quality.people[person].items()},
         }
         for person in range(clip.num_persons)
     ]
@@ -118,25 +119,6 @@ def report_dict(facts: ReportFacts) -> dict[str, Any]:
         "notes": list(facts.notes),
         "settings": {name: str(value) for name, value in facts.settings.items()},
     }
-
-
-def person_means(quality: Quality, person: int) -> dict[str, float]:
-    """Means of one person's measures over the frames in which they apply; NaN where none does."""
-    rows = {
-        "reprojection": quality.reprojection,
-        "reprojection_px": quality.reprojection_px,
-        "jerk": quality.jerk,
-        "skate": quality.skate,
-        "penetration_m": quality.penetration_m,
-        "hovering_m": quality.hovering_m,
-        "root_std_m": quality.root_std_m,
-        "pose_std_deg": quality.pose_std_deg,
-    }
-    means = {}
-    for name, values in rows.items():
-        known = values[person][np.isfinite(values[person])]
-        means[name] = float(known.mean()) if len(known) else math.nan
-    return means
 
 
 def report_page(facts: ReportFacts) -> str:
@@ -192,13 +174,8 @@ def _names(clip: Clip) -> list[str]:
 
 def _measures_table(facts: ReportFacts, names: list[str]) -> str:
     rows = []
-    each = [person_means(facts.quality, person) for person in range(len(names))]
     for name, (label, unit, factor) in _MEASURES.items():
-        values = [facts.quality.means.get(name, math.nan), *(person.get(name, math.nan) for person in each)]
-        if name == "share_doubted":
-            there = facts.clip.valid.sum(axis=1)
-            doubted = (facts.clip.valid & ~facts.quality.trusted).sum(axis=1)
-            values[1:] = (doubted / np.maximum(there, 1)).tolist()
+        values = [each.get(name, math.nan) for each in (facts.quality.means, *facts.quality.people)]
         rows.append((label, unit, *(f"{value * factor:.1f}" if math.isfinite(value) else "–" for value in values)))
     return _table(("mean", "unit", "all", *names), rows, numbers_from=2)
 

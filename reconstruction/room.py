@@ -16,9 +16,10 @@ from carescene.scenes.footprint import footprint
 from carescene.scenes.resting import clip_joints
 from carescene.scenes.scene import Scene
 from carescene.scenes.scene_files import save_scene
-from reconstruction.room_boxes import find_boxes, things_of
+from reconstruction.room_boxes import find_boxes
 from reconstruction.room_carriers import carrying_things, find_carried
 from reconstruction.room_drawn import DrawnThing, drawn_object
+from reconstruction.room_kinds import things_of
 from reconstruction.room_layout import Found, arrange
 from reconstruction.room_mesh import room_triangles, write_ply
 from reconstruction.room_surfaces import (
@@ -98,14 +99,17 @@ def build_room(
     corners = [np.array([thing.thing.center[:2]]) for thing in drawn]
     floor_points = np.concatenate([people[:, :2], *corners, camera.eye[None, :2]])
     yaw = wall_direction(seen) if seen is not None else 0.0
-    polygon = _floor_plan(seen, floor_points, camera, yaw, notes)
+    bounds = _bounds(seen, floor_points, camera, yaw, notes)
+    polygon = _rectangle([around for _, around in bounds], yaw)
     height = _ceiling(seen, camera, people, notes)
     # Only now is it known at which walls drawn things have their backs.
     names.clear()
     drawn = [Found(drawn_object(each, camera, polygon, names), "drawn") for each in furniture]
-    boxes = find_boxes(seen, polygon, height, yaw, camera.eye) if seen is not None else []
-    found = carrying_things(find_carried(clip, joints), drawn, boxes, clip, names)
-    found += [Found(thing, "seen") for thing in things_of(boxes, polygon, names)]
+    # A measured wall that gave way to people is still no furniture.
+    measured = _rectangle([wall for wall, _ in bounds], yaw)
+    boxes = find_boxes(seen, measured, height, yaw, camera.eye) if seen is not None else []
+    found = carrying_things(find_carried(clip, joints), drawn, boxes, clip, joints, names)
+    found += [Found(thing, "seen") for thing in things_of(boxes, polygon, height, names)]
     polygon = _around_things(polygon, found)
     things, changes = arrange(found, polygon, joints)
     notes += changes
@@ -156,10 +160,12 @@ def _levelled(depth: Float[np.ndarray, "height width"], camera: Camera, notes: l
     return find_surfels(depth, camera, fit.scale)
 
 
-def _floor_plan(
+def _bounds(
     seen: Surfels | None, points: Float[np.ndarray, "point 2"], camera: Camera, yaw: float, notes: list[str]
 ) -> list[tuple[float, float]]:
-    """A rectangle turned by `yaw`: walls where they were seen, else behind everybody who was there.
+    """For the directions `yaw` and its quarter turns, how far out the wall was seen, and where it is set, metres.
+
+    A wall is set where it was seen, else behind everybody who was there.
 
     Args:
         points: people's joints, furniture and the eye, seen from above; all of them come to lie inside.
@@ -178,10 +184,18 @@ def _floor_plan(
                 along = seen.points[seen.whole][:, :2] @ outward
                 wall = max(wall, min(float(np.quantile(along, 0.99)), eye + _FARTHEST_M))
             notes.append(f"no wall was seen {side}: it is set {wall - eye:.1f} m from the camera")
-        elif reach + 0.05 > wall:
-            notes.append(f"people or the camera are {100 * (reach - wall):.0f} cm behind the wall {side}: it gave way")
-            wall = reach + 0.10
-        bounds.append(wall)
+        around = wall
+        if reach + 0.05 > wall:
+            around = reach + 0.10
+            notes.append(
+                f"the wall {side} gave way by {100 * (around - wall):.0f} cm to people, furniture or the camera"
+            )
+        bounds.append((wall, around))
+    return bounds
+
+
+def _rectangle(bounds: Sequence[float], yaw: float) -> list[tuple[float, float]]:
+    """Corners, counter-clockwise, of a rectangle from how far its sides are out at `yaw` and its quarter turns."""
     axes = np.array([[math.cos(yaw), math.sin(yaw)], [-math.sin(yaw), math.cos(yaw)]])
     right, far, left, near = bounds
     corners = np.array([[-left, -near], [right, -near], [right, far], [-left, far]]) @ axes

@@ -1,7 +1,7 @@
-"""Boxes of furniture in a depth picture: what stands on the floor, how large it is, and what it may be."""
+"""Boxes of furniture in a depth picture: what stands on the floor and how large it is."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -9,14 +9,11 @@ from jaxtyping import Bool, Float
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from carescene.scenes.footprint import Footprint, footprint, wall_distance
-from carescene.scenes.furniture import default_object
-from carescene.scenes.furniture.catalogue import BUILDERS
-from carescene.scenes.scene import SceneObject
-from reconstruction.room_layout import fresh_name, nearest_wall_yaw
+from carescene.scenes.footprint import Footprint, wall_distance
 from reconstruction.room_surfaces import Surfels
 
-_CELL_M: Final = 0.04
+# Cells on the floor, as coarse as the samples of level surfaces at most lie apart.
+_CELLS_M: Final = (0.04, 0.12)
 # From here up a thing is furniture rather than floor; from there on a lamp or the ceiling.
 _LOW_M: Final = 0.20
 _HIGH_M: Final = 2.2
@@ -25,12 +22,20 @@ _OFF_WALL_M: Final = 0.08
 # Neighbouring cells of one thing differ by at most this: a raised backrest climbs 4 cm per cell, a cabinet beside a bed
 # stands 20 cm over it.
 _STEP_M: Final = 0.10
-_LEAST_M2: Final = 0.08
+LEAST_M2: Final = 0.08
 # A box is turned with the room unless turning it otherwise saves this much of its area.
 _TURNED_SAVING: Final = 0.80
-# Depth of a thing of which only the front is seen, if no wall is near behind it.
+# Depth of a thing of which only the front is seen, if no wall is near behind it: of a cabinet, and of a partition.
 _FRONT_ONLY_M: Final = 0.40
-_MATTRESS_TO_BOX: Final = (0.12, 0.13)
+_THIN_M: Final = 0.10
+# Wardrobes are lower than this, door frames higher.
+PARTITION_M: Final = 2.05
+# A bed's box is wider and longer than its mattress, metres.
+MATTRESS_TO_BOX: Final = (0.12, 0.13)
+# Boards and rails at a bed: thinner than this, at most so far from the mattress and so high above it.
+_BOARD_M: Final = 0.30
+_BOARD_GAP_M: Final = 0.35
+_BOARD_ABOVE_M: Final = 0.60
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class SeenBox:
         top: height of its highest part.
         sigma: standard deviation of these heights, metres, by the distance from the eye.
         level_m2: area of the level part.
+        front: outline of what was seen of it, which is thinner than `place` where only a front was.
         rising: unit vector on the floor towards the end where it is higher (a bed's head), zero if it is level.
     """
 
@@ -51,6 +57,7 @@ class SeenBox:
     top: float
     sigma: float
     level_m2: float
+    front: Footprint
     rising: Float[np.ndarray, "2"]
 
     @property
@@ -71,8 +78,8 @@ def find_boxes(
 ) -> list[SeenBox]:
     """Boxes around what stands inside the walls, largest first.
 
-    Everything between 20 cm and 2.2 m is dropped onto a grid of 4 cm along the walls; neighbouring cells of similar
-    height are one thing. Where little but an upright front is seen, the box reaches back to the wall behind it, or
+    Everything between 20 cm and 2.2 m is dropped onto a grid along the walls; neighbouring cells of similar height are
+    one thing. Where little but an upright front is seen, the box reaches back to the wall behind it, or
     40 cm.
 
     Args:
@@ -91,64 +98,46 @@ def find_boxes(
     turn = _axes(room_yaw)
     flat = spots[:, :2] @ turn.T
     low = flat.min(axis=0)
-    cells = ((flat - low) / _CELL_M).astype(int)
+    cell = _cell(seen, inside)
+    cells = ((flat - low) / cell).astype(int)
     shape = tuple(int(value) + 1 for value in cells.max(axis=0))
     number = np.ravel_multi_index((cells[:, 0], cells[:, 1]), shape)
     heights = _cell_heights(number, spots[:, 2], int(np.prod(shape))).reshape(shape)
-    groups = _groups(heights)
+    groups = _groups(heights, cell)
     boxes = []
     for group in range(1, int(groups.max()) + 1):
         mine = groups[cells[:, 0], cells[:, 1]] == group
         box = _box(spots[mine], level[mine], area[mine], turn, room_yaw, polygon, eye)
         if box is not None:
             boxes.append(box)
-    return sorted(boxes, key=lambda box: -box.sides[0] * box.sides[1])
+    return sorted(with_boards(boxes), key=lambda box: -box.sides[0] * box.sides[1])
 
 
-def things_of(boxes: list[SeenBox], polygon: list[tuple[float, float]], names: set[str]) -> list[SceneObject]:
-    """A thing of our vocabulary for each box, by its size; `other` where nothing fits."""
-    return [_thing(box, polygon, names) for box in boxes]
-
-
-def bed_of(box: SeenBox, name: str, height: float, front: Float[np.ndarray, "2"] | None) -> SceneObject:
-    """The bed whose mattress a box is.
-
-    Args:
-        height: of the mattress, metres; cut to what beds have.
-        front: unit vector from head to feet, if somebody lies there; else the head is where the box rises.
-    """
-    ahead = box.place.axes[1]
-    toward_feet = float((front if front is not None else -box.rising) @ ahead)
-    yaw = box.place.yaw if toward_feet >= 0 else box.place.yaw + math.pi
-    low, high = BUILDERS["bed"].smallest, BUILDERS["bed"].largest
-    size = [
-        min(max(side + more, low[axis]), high[axis])
-        for axis, (side, more) in enumerate(zip(box.sides, _MATTRESS_TO_BOX, strict=True))
-    ]
-    return default_object(
-        "bed",
-        name,
-        x=box.place.x,
-        y=box.place.y,
-        yaw=math.remainder(yaw, 2 * math.pi),
-        size=(size[0], size[1], None),
-        mattress_height_m=round(min(max(height, 0.30), 0.80), 3),
-        rails="none",
-        pillow=False,
-    )
-
-
-def chair_of(box: SeenBox, name: str, height: float, front: Float[np.ndarray, "2"]) -> SceneObject:
-    """A chair of natural size where a box of about its size was seen, facing as somebody sat on it."""
-    return default_object(
-        "chair",
-        name,
-        x=box.place.x,
-        y=box.place.y,
-        yaw=math.atan2(-float(front[0]), float(front[1])),
-        seat_height_m=round(min(max(height, 0.38), 0.56), 3),
-        arms=False,
-    )
+def with_boards(boxes: list[SeenBox]) -> list[SeenBox]:
+    """The boxes with boards and rails made part of the beds they stand at, which a footboard partly hides."""
+    left = list(boxes)
+    for bed in [box for box in boxes if box.is_bed]:
+        half = np.array([bed.place.half_x, bed.place.half_y])
+        low, high = -half, half
+        for box in [each for each in left if each is not bed and not each.is_bed]:
+            corners = (box.front.corners - [bed.place.x, bed.place.y]) @ bed.place.axes.T
+            nearest, farthest = corners.min(axis=0), corners.max(axis=0)
+            gap = np.maximum(nearest - half, -half - farthest)
+            thin, beside = int(np.argmin(farthest - nearest)), int(np.argmax(gap))
+            is_board = (farthest - nearest)[thin] < _BOARD_M and thin == beside and gap[beside] < _BOARD_GAP_M
+            other = 1 - beside
+            along = nearest[other] > -half[other] - 0.15 and farthest[other] < half[other] + 0.15
+            if is_board and along and box.top < bed.surface + _BOARD_ABOVE_M:
+                left.remove(box)
+                # Boards belong to the box beside the mattress.
+                edge = MATTRESS_TO_BOX[beside] / 2
+                low[beside] = min(low[beside], nearest[beside] + edge)
+                high[beside] = max(high[beside], farthest[beside] - edge)
+        x, y = bed.place.world(*((low + high) / 2).tolist())
+        size = (high - low) / 2
+        grown = replace(bed.place, x=x, y=y, half_x=float(size[0]), half_y=float(size[1]))
+        left[left.index(bed)] = replace(bed, place=grown)
+    return left
 
 
 def _axes(yaw: float) -> Float[np.ndarray, "2 2"]:
@@ -162,7 +151,17 @@ def _cell_heights(number: np.ndarray, z: np.ndarray, count: int) -> Float[np.nda
     return np.where(np.isfinite(heights), heights, np.nan)
 
 
-def _groups(heights: Float[np.ndarray, "row column"]) -> np.ndarray:
+def _cell(seen: Surfels, inside: Bool[np.ndarray, "row column"]) -> float:
+    """Side of a cell: the distance of neighbouring samples of level things, of nine in ten of them, metres."""
+    level = inside & (np.nan_to_num(seen.normals[..., 2]) > 0.85)
+    both = level[1:] & level[:-1] & seen.linked_down
+    if not both.any():
+        return _CELLS_M[0]
+    apart = np.linalg.norm(np.diff(seen.points[..., :2], axis=0)[both], axis=-1)
+    return float(np.clip(np.quantile(apart, 0.9), *_CELLS_M))
+
+
+def _groups(heights: Float[np.ndarray, "row column"], cell: float) -> np.ndarray:
     """Number of the thing in each cell, from 1; 0 where there is none."""
     there = np.isfinite(heights)
     number = np.arange(heights.size).reshape(heights.shape)
@@ -179,7 +178,7 @@ def _groups(heights: Float[np.ndarray, "row column"]) -> np.ndarray:
     _, piece = connected_components(links, directed=False)
     piece = np.where(there.reshape(-1), piece, -1)
     names, index, counts = np.unique(piece, return_inverse=True, return_counts=True)
-    large = (counts * _CELL_M**2 >= _LEAST_M2 / 4) & (names >= 0)
+    large = (counts * cell**2 >= LEAST_M2 / 4) & (names >= 0)
     order = np.zeros(len(names), int)
     order[large] = np.arange(1, int(large.sum()) + 1)
     return order[index].reshape(heights.shape)
@@ -197,14 +196,16 @@ def _box(
     flat = spots[:, :2]
     yaw, low, high = _rectangle(flat, room_yaw)
     wide, long = high - low
+    raw: Footprint | None = None
     sigma = max(0.02, 0.012 * float(np.linalg.norm(spots.mean(axis=0) - eye)))
     top = float(np.quantile(spots[:, 2], 0.98))
     level_m2 = float(area[level].sum())
-    if level_m2 < _LEAST_M2:
+    if level_m2 < LEAST_M2:
         # Only a front: it must be tall and broad to be worth a box.
-        if top < 0.6 or max(wide, long) < 0.35 or float(area.sum()) < 4 * _LEAST_M2:
+        if top < 0.6 or max(wide, long) < 0.35 or float(area.sum()) < 4 * LEAST_M2:
             return None
-        low, high = _deepened(low, high, yaw, polygon, eye)
+        raw = _footprint(low, high, yaw, top)
+        low, high = _deepened(low, high, yaw, polygon, eye, _THIN_M if top > PARTITION_M else _FRONT_ONLY_M)
         wide, long = high - low
         surface = top
     else:
@@ -215,11 +216,14 @@ def _box(
         surface = float(np.average(spots[near, 2], weights=area[near]))
     if wide > long:
         yaw, low, high = yaw + math.pi / 2, np.array([low[1], -high[0]]), np.array([high[1], -low[0]])
-    axes = _axes(yaw)
-    x, y = (low + high) / 2 @ axes
+    place = _footprint(low, high, yaw, top)
+    return SeenBox(place, surface, top, sigma, level_m2, raw or place, _rising(spots, place.axes))
+
+
+def _footprint(low: np.ndarray, high: np.ndarray, yaw: float, top: float) -> Footprint:
+    x, y = (low + high) / 2 @ _axes(yaw)
     half = (high - low) / 2
-    place = Footprint(float(x), float(y), float(half[0]), float(half[1]), yaw, 0.0, top)
-    return SeenBox(place, surface, top, sigma, level_m2, _rising(spots, axes))
+    return Footprint(float(x), float(y), float(half[0]), float(half[1]), yaw, 0.0, top)
 
 
 def _rectangle(flat: np.ndarray, room_yaw: float) -> tuple[float, np.ndarray, np.ndarray]:
@@ -237,16 +241,21 @@ def _rectangle(flat: np.ndarray, room_yaw: float) -> tuple[float, np.ndarray, np
 
 
 def _deepened(
-    low: np.ndarray, high: np.ndarray, yaw: float, polygon: list[tuple[float, float]], eye: np.ndarray
+    low: np.ndarray,
+    high: np.ndarray,
+    yaw: float,
+    polygon: list[tuple[float, float]],
+    eye: np.ndarray,
+    otherwise: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The thin rectangle of a front made deeper, away from the eye."""
+    """The thin rectangle of a front made deeper, away from the eye: to a wall within a metre, or `otherwise`."""
     thin = int(np.argmin(high - low))
     axes = _axes(yaw)
     away = np.sign(float(axes[thin] @ ((low + high) / 2 @ axes - eye[:2])))
     middle = (low + high) / 2 @ axes
     steps = np.arange(0.05, 1.0, 0.05)
     free = wall_distance(middle + away * steps[:, None] * axes[thin], polygon)
-    behind = steps[np.argmax(free < 0.03)] if (free < 0.03).any() else _FRONT_ONLY_M
+    behind = steps[np.argmax(free < 0.03)] if (free < 0.03).any() else otherwise
     low, high = low.copy(), high.copy()
     if away > 0:
         high[thin] = max(high[thin], low[thin] + behind)
@@ -260,39 +269,3 @@ def _rising(spots: np.ndarray, axes: np.ndarray) -> Float[np.ndarray, "2"]:
     low, high = np.quantile(along, [0.3, 0.7])
     difference = float(np.mean(spots[along > high, 2]) - np.mean(spots[along < low, 2]))
     return np.sign(difference) * axes[1] if abs(difference) > 0.05 else np.zeros(2)
-
-
-def _thing(box: SeenBox, polygon: list[tuple[float, float]], names: set[str]) -> SceneObject:
-    short, long = box.sides
-    if box.is_bed:
-        bed = bed_of(box, fresh_name("bed", names), box.surface, None)
-        if not box.rising.any():
-            # Heads of beds stand at walls.
-            ends = np.array([footprint(bed).world(0.0, sign * bed.size[1] / 2) for sign in (-1.0, 1.0)])
-            off = wall_distance(ends, polygon)
-            if off[1] < off[0]:
-                bed.yaw = math.remainder(bed.yaw + math.pi, 2 * math.pi)
-        return bed
-    at = (box.place.x, box.place.y)
-    seat = 0.34 <= box.surface <= 0.58 and short >= 0.3 and long <= 0.85 and box.level_m2 > 0.08
-    if seat:
-        back = nearest_wall_yaw(at, polygon)
-        height = round(min(max(box.surface, 0.38), 0.56), 3)
-        return default_object("chair", fresh_name("chair", names), x=at[0], y=at[1], yaw=back, seat_height_m=height)
-    level = box.top - box.surface < 0.15
-    kind = "other"
-    if level and 0.62 <= box.surface <= 0.90 and short >= 0.5 and long >= 0.7:
-        kind = "table"
-    elif level and box.top >= 0.5:
-        kind = "cabinet"
-    yaw, wide, deep = box.place.yaw, short, long
-    if abs(math.remainder(nearest_wall_yaw(at, polygon) - yaw, math.pi)) > math.pi / 4:
-        yaw, wide, deep = yaw + math.pi / 2, long, short
-    if abs(math.remainder(nearest_wall_yaw(at, polygon) - yaw, 2 * math.pi)) > math.pi / 2:
-        yaw += math.pi
-    yaw = math.remainder(yaw, 2 * math.pi)
-    size = (wide, deep, box.top)
-    limits = zip(size, BUILDERS[kind].smallest, BUILDERS[kind].largest, strict=True)
-    if not all(low <= value <= high for value, low, high in limits):
-        kind = "other"
-    return default_object(kind, fresh_name(kind, names), x=at[0], y=at[1], yaw=yaw, size=size, bottom=0.0)

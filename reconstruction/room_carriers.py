@@ -11,23 +11,29 @@ from scipy.ndimage import binary_dilation
 
 from carescene.clips.clip import Clip
 from carescene.clips.frame_labels import frame_labels
+from carescene.humans.skeleton import JOINT
 from carescene.scenes.carriers import as_bed, bed_places, seat_places
 from carescene.scenes.fitting_furniture import HEIGHTS, surface_height
 from carescene.scenes.furniture import default_object
 from carescene.scenes.resting import Resting, clip_joints, find_resting
 from carescene.scenes.scene import Scene, SceneObject
-from reconstruction.room_boxes import SeenBox, bed_of, chair_of
+from reconstruction.room_boxes import SeenBox
+from reconstruction.room_kinds import bed_of, chair_of
 from reconstruction.room_layout import Found, fresh_name, inside_box
 
 # Less is a crouch, or a moment of a fall.
 _LEAST_S: Final = 1.0
 # A resting pelvis stays within this height band; one that slides down does not rest.
 _STEADY_M: Final = 0.08
+# And moves no faster than this, over a fifth of a second to either side: who rolls out of bed passes places.
+_STILL_M_S: Final = 0.25
+_STILL_S: Final = 0.2
 # Getting onto and off a thing takes about this long, and touches it.
 _ON_OFF_S: Final = 1.0
 # A pelvis belongs to a surface at most this far from where its skin must be, metres up and aside.
 _SAME_M: Final = 0.20
 _BESIDE_M: Final = 0.10
+_BESIDE_BED_M: Final = 0.30
 # Spread of flesh under the pelvis between people, and of reconstructed heights.
 CONTACT_SIGMA_M: Final = 0.03
 
@@ -46,20 +52,37 @@ def labelled(clip: Clip) -> Clip:
 
 
 def find_carried(clip: Clip, joints: Float[np.ndarray, "person frame 24 3"]) -> list[Resting]:
-    """Places above the floor where somebody sat or lay for at least a second without sinking, longest first."""
-    kept = []
+    """Places above the floor where somebody sat or lay still for at least a second; who lies first, then by time."""
+    kept: list[Resting] = []
+    if clip.seconds < _LEAST_S:
+        return kept
     for rest in find_resting(labelled(clip), joints):
-        heights = joints[rest.person, rest.frames, 0, 2]
-        frames = rest.frames.copy()
-        frames[frames] = np.abs(heights - np.median(heights)) < _STEADY_M
+        pelvis = joints[rest.person, :, JOINT["pelvis"]]
+        around = max(1, round(_STILL_S * clip.fps))
+        moved = np.full(clip.num_frames, np.inf)
+        moved[around:-around] = np.linalg.norm(pelvis[2 * around :] - pelvis[: -2 * around], axis=1)
+        # The first and last moments are as still as those beside them.
+        moved[:around], moved[-around:] = moved[around], moved[-around - 1]
+        frames = rest.frames & (moved < _STILL_M_S * 2 * around / clip.fps)
+        if not frames.any():
+            continue
+        level = float(np.median(pelvis[frames, 2]))
+        frames &= np.abs(pelvis[:, 2] - level) < _STEADY_M
         if frames.sum() / clip.fps >= _LEAST_S:
-            kept.append(dataclasses.replace(rest, frames=frames))
+            height = rest.height + level - float(np.median(pelvis[rest.frames, 2]))
+            at = np.median(pelvis[frames, :2], axis=0)
+            kept.append(dataclasses.replace(rest, frames=frames, at=at, height=height))
     # Who lies shows more of a thing than who sits.
     return sorted(kept, key=lambda rest: (rest.kind != "lie", -int(rest.frames.sum())))
 
 
 def carrying_things(
-    resting: Sequence[Resting], drawn: Sequence[Found], boxes: list[SeenBox], clip: Clip, names: set[str]
+    resting: Sequence[Resting],
+    drawn: Sequence[Found],
+    boxes: list[SeenBox],
+    clip: Clip,
+    joints: Float[np.ndarray, "person frame 24 3"],
+    names: set[str],
 ) -> list[Found]:
     """Drawn things, then a bed or chair for each resting place that none of them carries.
 
@@ -68,6 +91,7 @@ def carrying_things(
         drawn: things the user drew.
         boxes: measured boxes; one that lies under a resting place gives the thing its box and leaves the list.
         clip: whose people rest.
+        joints: of its people, metres.
         names: ids already given; new ones are added.
     """
     found = list(drawn)
@@ -75,11 +99,11 @@ def carrying_things(
         touching = _touching(rest, clip)
         on = next((number for number, each in enumerate(found) if _is_on(each.thing, rest)), None)
         if on is not None:
-            found[on] = _shared(found[on], rest, touching)
+            found[on] = _shared(found[on], _covered(rest, joints), touching)
             continue
         under = next((box for box in boxes if _is_under(box, rest)), None)
         if under is None:
-            found.append(Found(_guessed(rest, names), "carries", touching, rest.at[None]))
+            found.append(Found(_guessed(rest, names), "carries", touching, _covered(rest, joints)))
             continue
         boxes.remove(under)
         # Contact and depth both measure the surface; each counts by its precision.
@@ -93,7 +117,7 @@ def carrying_things(
         )
         if rest.kind == "lie":
             thing = as_bed(thing, dataclasses.replace(rest, height=height, grounded=True), empty=True).thing
-        found.append(Found(thing, "seen", touching, rest.at[None]))
+        found.append(Found(thing, "seen", touching, _covered(rest, joints)))
     return found
 
 
@@ -120,7 +144,9 @@ def _is_on(thing: SceneObject, rest: Resting) -> bool:
 
 def _is_under(box: SeenBox, rest: Resting) -> bool:
     local = np.abs((rest.at - [box.place.x, box.place.y]) @ box.place.axes.T)
-    beside = bool((local < [box.place.half_x + _BESIDE_M, box.place.half_y + _BESIDE_M]).all())
+    # Beds are never so near to each other that the wrong one could be meant.
+    margin = _BESIDE_BED_M if box.is_bed else _BESIDE_M
+    beside = bool((local < [box.place.half_x + margin, box.place.half_y + margin]).all())
     return beside and abs(box.surface - rest.height) < _SAME_M
 
 
@@ -131,7 +157,13 @@ def _touching(rest: Resting, clip: Clip) -> Bool[np.ndarray, "person frame"]:
     return touching
 
 
-def _shared(found: Found, rest: Resting, touching: Bool[np.ndarray, "person frame"]) -> Found:
+def _covered(rest: Resting, joints: Float[np.ndarray, "person frame 24 3"]) -> Float[np.ndarray, "place 2"]:
+    """What must be over the thing: the pelvis, and neck and head of who lies."""
+    parts = [JOINT[name] for name in (("pelvis", "neck", "head") if rest.kind == "lie" else ("pelvis",))]
+    return np.median(joints[rest.person, rest.frames][:, parts, :2], axis=0)
+
+
+def _shared(found: Found, covered: Float[np.ndarray, "place 2"], touching: Bool[np.ndarray, "person frame"]) -> Found:
     carries = touching if found.carries is None else found.carries | touching
-    covers = rest.at[None] if found.covers is None else np.concatenate([found.covers, rest.at[None]])
+    covers = covered if found.covers is None else np.concatenate([found.covers, covered])
     return dataclasses.replace(found, carries=carries, covers=covers)

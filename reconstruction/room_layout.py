@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 
 from carescene.errors import UserError
 from carescene.scenes.check import may_overlap, overlap_depth
+from carescene.scenes.fitting_furniture import surface_height
 from carescene.scenes.footprint import Footprint, footprint, rectangle_distance, rectangle_points, wall_distance
 from carescene.scenes.furniture import default_object
 from carescene.scenes.furniture.catalogue import BUILDERS
@@ -21,6 +22,10 @@ _GIVE_M: Final = 0.40
 _STEP_M: Final = 0.08
 # Reconstructed joints may be this deep in a box by error; joints of the resting person are left out altogether.
 _ERROR_M: Final = 0.06
+# A pelvis higher than this belongs to somebody on their feet.
+_UPRIGHT_M: Final = 0.70
+# A bed or chair under somebody gives way by this much for each cell of 5 cm that somebody went through.
+_ENTERED_M: Final = 0.03
 # Places where a box may end up are tried from the least change on; more than this many are not worth the wait.
 _TRIED: Final = 4000
 # Boxes may share this much, a little less than scene files allow.
@@ -53,7 +58,7 @@ def arrange(
 
     A box gives way by up to 40 cm on each side, the least change first: it must lie in the room (a convex one), keep
     apart from the boxes that are there already, and hold no joint of anybody whom it does not carry just then: where
-    people went is free space.
+    people went is free space. What was drawn, or carries somebody, stays also where it must hold some.
 
     Args:
         polygon: of the floor, counter-clockwise.
@@ -102,12 +107,15 @@ def _visited(found: Found, joints: Float[np.ndarray, "person frame joint 3"]) ->
     """Places seen from above where somebody's joint was inside the box' heights while it did not carry that person."""
     thing = found.thing
     top, bottom = thing.center[2] + thing.size[2] / 2, thing.center[2] - thing.size[2] / 2
-    # Legs go under tables, and feet under beds and chairs.
-    low = {"table": top - 0.15, "overbed_table": top - 0.15, "bed": 0.25, "chair": 0.35}.get(thing.kind, bottom)
-    if thing.kind in ("bed", "chair", "recliner"):
-        surface = thing.params.get("mattress_height_m", thing.params.get("seat_height_m", 0.45))
-        top = float(surface)
-    inside = (joints[..., 2] > low) & (joints[..., 2] < top - _ERROR_M)
+    inside = np.isfinite(joints[..., 2])
+    if thing.kind in ("table", "overbed_table"):
+        # Who sits has the legs under it.
+        inside &= joints[..., :1, 2] > _UPRIGHT_M
+    elif thing.kind in ("bed", "chair", "recliner"):
+        top = surface_height(thing)
+        # Feet go under beds and chairs.
+        bottom = top / 2
+    inside &= (joints[..., 2] > bottom) & (joints[..., 2] < top - _ERROR_M)
     if found.carries is not None:
         inside &= ~found.carries[..., None]
     places = joints[inside][:, :2]
@@ -126,21 +134,27 @@ def _settled(
 ) -> Footprint | None:
     part = footprint(found.thing)
     builder = BUILDERS[found.thing.kind]
-    edges = _candidates(part, builder.smallest[:2], builder.largest[:2], fixed=found.source == "carries")
+    guessed = found.source == "carries"
+    edges, cost = _candidates(part, builder.smallest[:2], builder.largest[:2], guessed)
     local = (blocked - [part.x, part.y]) @ part.axes.T
     near = local[(np.abs(local) < [part.half_x + _GIVE_M, part.half_y + _GIVE_M]).all(axis=1)]
     solid = [rectangle_points(footprint(other, -_SHARED_M), 0.04) for other in others]
     solid = [(points - [part.x, part.y]) @ part.axes.T for points in solid]
     hard = np.concatenate([np.zeros((0, 2)), *solid])
     hard = hard[(np.abs(hard) < [part.half_x + _GIVE_M, part.half_y + _GIVE_M]).all(axis=1)]
-    for left, right, back, front in edges:
-        if found.covers is not None:
-            covered = (found.covers - [part.x, part.y]) @ part.axes.T
-            if not ((covered > [left, back]) & (covered < [right, front])).all():
-                continue
-        if _any_inside(near, left + _ERROR_M, right - _ERROR_M, back + _ERROR_M, front - _ERROR_M):
+    covers = found.covers if guessed and found.covers is not None else np.zeros((0, 2))
+    covers = (covers - [part.x, part.y]) @ part.axes.T
+    sure = found.carries is not None or found.source == "drawn"
+    best, least = None, math.inf
+    for (left, right, back, front), change in zip(edges, cost, strict=True):
+        if change >= least:
+            break
+        if _inside(covers, left, right, back, front).sum() < len(covers):
             continue
-        if _any_inside(hard, left, right, back, front):
+        entered = int(_inside(near, left + _ERROR_M, right - _ERROR_M, back + _ERROR_M, front - _ERROR_M).sum())
+        # What carries somebody or was drawn is there for certain: it may only be less wrong in one place.
+        price = change + (_ENTERED_M * entered if sure else math.inf if entered else 0.0)
+        if price >= least or _inside(hard, left, right, back, front).any():
             continue
         x, y = part.world((left + right) / 2, (back + front) / 2)
         place = replace(part, x=x, y=y, half_x=(right - left) / 2, half_y=(front - back) / 2)
@@ -149,19 +163,19 @@ def _settled(
         box = (x, y, found.thing.center[2]), (right - left, front - back, found.thing.size[2])
         candidate = SceneObject("", found.thing.kind, *box, found.thing.yaw)
         if all(overlap_depth(candidate, other) <= _SHARED_M for other in others):
-            return place
-    return None
+            best, least = place, price
+    return best
 
 
 def _candidates(
-    part: Footprint, smallest: tuple[float, ...], largest: tuple[float, ...], fixed: bool
-) -> Float[np.ndarray, "candidate 4"]:
-    """Left, right, back and front of boxes to try in the box' own frame, the least changed first.
+    part: Footprint, smallest: tuple[float, ...], largest: tuple[float, ...], guessed: bool
+) -> tuple[Float[np.ndarray, "candidate 4"], Float[np.ndarray, "candidate"]]:
+    """Left, right, back and front of boxes to try in the box' own frame, and their changes in metres, least first.
 
-    Boxes that were only guessed around somebody (`fixed`) move as they are or shrink; measured ones lose their sides.
+    Boxes that were only guessed around somebody (`guessed`) move as they are or shrink; measured ones lose their sides.
     """
     steps = np.arange(0.0, _GIVE_M + 1e-9, _STEP_M)
-    if fixed:
+    if guessed:
         shifts = np.concatenate([-steps[:0:-1], steps])
         moves = np.array(list(itertools.product(shifts, shifts, steps[:4], steps[:4])))
         across, along, narrow, short = moves.T
@@ -183,12 +197,12 @@ def _candidates(
     fits = (wide >= smallest[0] - 1e-9) & (long >= smallest[1] - 1e-9)
     fits &= (wide <= largest[0] + 1e-9) & (long <= largest[1] + 1e-9)
     order = np.argsort(cost[fits], kind="stable")[:_TRIED]
-    return edges[fits][order]
+    return edges[fits][order], cost[fits][order]
 
 
-def _any_inside(points: np.ndarray, left: float, right: float, back: float, front: float) -> bool:
+def _inside(points: np.ndarray, left: float, right: float, back: float, front: float) -> Bool[np.ndarray, "point"]:
     x, y = points[:, 0], points[:, 1]
-    return bool(((x > left) & (x < right) & (y > back) & (y < front)).any())
+    return (x > left) & (x < right) & (y > back) & (y < front)
 
 
 def nearest_wall_yaw(at: tuple[float, float], polygon: list[tuple[float, float]]) -> float:

@@ -16,14 +16,16 @@ _COLUMNS: Final = 320
 # Neighbours whose depths differ by more than this share belong to different surfaces. A floor seen from 2.4 m up
 # changes by 2 % from row to row at 6 m, the edge of a bed by 15 %.
 _JUMP: Final = 0.04
+# Relative noise of single samples beyond which the median's window grows by so many pixels.
+_NOISE: Final = ((0.006, 6), (0.002, 2))
 # Surfaces seen more slantwise than this (84 degrees) are mostly smear between two others.
 _SLANT: Final = 0.1
 # Least evidence in square metres.
 _FLOOR_M2: Final = 0.3
 _WALL_M2: Final = 1.0
 _CEILING_M2: Final = 0.5
-# The depth may make the floor come out this far off before the depth, not the floor, is at fault.
-_FLOOR_SEARCH_M: Final = 1.0
+# The floor is looked for this far around z = 0, as a share of the eye's height: half or double the depth at most.
+_FLOOR_SEARCH: Final = 0.6
 _SCALES: Final = (0.7, 1.4)
 _TALLEST_FURNITURE_M: Final = 1.6
 _BIN_M: Final = 0.04
@@ -67,8 +69,7 @@ def find_surfels(depth: Float[np.ndarray, "height width"], camera: Camera, scale
     step = max(1, round(width / _COLUMNS))
     rows, columns = np.arange(step // 2, height, step), np.arange(step // 2, width, step)
     known = np.isfinite(depth) & (depth > 0)
-    # A median takes out the specks of a recorded depth, and keeps edges; 0 stands for unknown.
-    calm = median_filter(np.where(known, depth, 0.0).astype(np.float64), size=2 * (step // 2) + 3)
+    calm = _calmed(np.where(known, depth, 0.0).astype(np.float64), 2 * (step // 2) + 3)
     z = np.where(known & (calm > 0), calm, np.nan)[np.ix_(rows, columns)] * scale
     if np.isfinite(z).sum() < 50:
         raise UserError(
@@ -100,6 +101,17 @@ def find_surfels(depth: Float[np.ndarray, "height width"], camera: Camera, scale
     # Rays are 1 m long along the axis, so a piece across the axis counts as such; slanted ones are larger.
     area = np.where(there, flat / np.maximum(facing * np.linalg.norm(rays, axis=-1), _SLANT), 0.0)
     return Surfels(points, np.where(there[..., None], smooth, np.nan), np.nan_to_num(area), right, down)
+
+
+def _calmed(depth: Float[np.ndarray, "height width"], size: int) -> Float[np.ndarray, "height width"]:
+    """Depth without specks, edges kept: a median over a window that grows with the noise; 0 stands for unknown."""
+    calm = median_filter(depth, size=size)
+    known = (depth > 0) & (calm > 0)
+    noise = float(np.median(np.abs(depth[known] / calm[known] - 1))) if known.any() else 0.0
+    for limit, more in _NOISE:
+        if noise > limit:
+            return median_filter(depth, size=size + more)
+    return calm
 
 
 def _slopes(points: np.ndarray, linked: np.ndarray, axis: int) -> np.ndarray:
@@ -137,11 +149,12 @@ def fit_floor(seen: Surfels, eye_height: float | int) -> FloorFit | None:
     """
     up = seen.whole & (np.nan_to_num(seen.normals[..., 2]) > 0.85)
     points, area = seen.points[up], seen.area[up]
-    near = np.abs(points[:, 2]) < _FLOOR_SEARCH_M
+    search = _FLOOR_SEARCH * float(eye_height)
+    near = np.abs(points[:, 2]) < search
     points, area = points[near], area[near]
     if area.sum() < _FLOOR_M2:
         return None
-    edges = np.arange(-_FLOOR_SEARCH_M, _FLOOR_SEARCH_M + _BIN_M, _BIN_M)
+    edges = np.arange(-search, search + _BIN_M, _BIN_M)
     counts, _ = np.histogram(points[:, 2], bins=edges, weights=area)
     spread = np.convolve(counts, np.ones(5), mode="same")
     strong = np.flatnonzero(spread > max(0.4 * spread.max(), _FLOOR_M2))
