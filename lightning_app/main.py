@@ -21,6 +21,7 @@ _COMMANDS: Final[dict[str, str]] = {
     "generate": "make motion from text",
     "render": "film clips in rooms, with labels",
     "export": "write clips or films in a format that others read",
+    "reconstruct": "people and room in metres from a static camera's video",
     "evaluate": "measure generated clips against real ones",
 }
 
@@ -81,7 +82,7 @@ def usage() -> str:
         "",
         "commands:",
     ]
-    lines += [f"  {name:<10} {text}" for name, text in (_TRAINER_COMMANDS | _COMMANDS).items()]
+    lines += [f"  {name:<11} {text}" for name, text in (_TRAINER_COMMANDS | _COMMANDS).items()]
     return "\n".join((*lines, "", "`lightning COMMAND --help` explains one command.", ""))
 
 

@@ -1,0 +1,218 @@
+"""One stretch of a static camera's video without a cut, from its pictures to everything that is written about it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from carescene.clips.clip import Clip
+from carescene.clips.files import save_clip
+from carescene.errors import UserError
+from carescene.files import write_atomically
+from carescene.humans.body import load_body
+from carescene.rendering.camera import Camera
+from reconstruction.calibration import Calibration
+from reconstruction.detect import detect_people
+from reconstruction.footage import Footage
+from reconstruction.formats import read_footage_keypoints, write_keypoints
+from reconstruction.observations import Keypoints, PoseLabels
+from reconstruction.overlay import film_length, write_overlay
+from reconstruction.people import PeopleStages, Recovered, recover_people
+from reconstruction.plate import Plate, background_plate
+from reconstruction.pose_labels import prohmr_labels
+from reconstruction.prohmr_files import load_prohmr
+from reconstruction.quality import measure, with_quality
+from reconstruction.report import ReportFacts, write_report
+from reconstruction.request import CLIP_FPS, Part, Request
+from reconstruction.resampled import evenly_spaced
+from reconstruction.room import Room, build_room, save_room
+from reconstruction.smooth_keypoints import repair_keypoints
+from reconstruction.stage_progress import StageProgress
+from reconstruction.work_files import WorkFolder, from_arrays, to_arrays, work_key
+
+# Pictures per second of the film.
+_FILM_FPS: Final = 10.0
+# Guessed seconds of computing, for the bar alone: for each frame, and for each person and frame.
+_STAGES: Final = {
+    "empty room": (0.02, 0.0),
+    "key points": (0.05, 0.0),
+    "camera": (0.0, 0.005),
+    "pose labels": (0.0, 0.01),
+    "people": (0.0, 0.03),
+    "room": (0.002, 0.0),
+    "measures": (0.0, 0.01),
+    "film": (0.04, 0.01),
+}
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Frames of a video between two cuts.
+
+    Attributes:
+        footage: the view of the whole video.
+        frames: indices of the frames that are looked at.
+        name: of the clip.
+        notes: what is to be told about the video.
+    """
+
+    footage: Footage
+    frames: Int[np.ndarray, "frame"]
+    name: str
+    notes: tuple[str, ...] = ()
+
+
+def reconstruct_part(stretch: Stretch, request: Request) -> Part:
+    """Reconstruct a stretch and write it to `request.out`: key points, clip, camera, room, film and report.
+
+    Every stage's result is kept in `work`; each file is written as soon as it is known.
+
+    Raises:
+        UserError: nobody is in view, a file does not belong to the video, or cannot be read or written.
+    """
+    bar = StageProgress(_guesses(len(stretch.frames), 1), request.show_progress)
+    try:
+        return _Maker(stretch, request, bar).make()
+    finally:
+        bar.close()
+
+
+class _Maker:
+    """The stages of one stretch, which share the request, the work folder and the bar."""
+
+    def __init__(self, stretch: Stretch, request: Request, bar: StageProgress) -> None:
+        self.stretch, self.request, self.bar = stretch, request, bar
+        self.work = WorkFolder(request.out / "work")
+        self.key = work_key(request.video, stretch.frames, stretch.footage.view)
+        self._plate: Plate | None = None
+
+    def make(self) -> Part:
+        """Run every stage."""
+        keypoints = self.keypoints()
+        count = len(keypoints.names)
+        self.bar.guess(**_guesses(len(keypoints.times), count))
+        write_keypoints(
+            self.request.out / "keypoints.json",
+            self.stretch.footage.keypoints_in_frame(keypoints),
+            name=self.stretch.footage.path.stem,
+        )
+        recovered = recover_people(keypoints, self._stages(), work=self.work, progress=self.bar)
+        clip = evenly_spaced(recovered.solution, keypoints.times, CLIP_FPS, self.stretch.name)
+        camera = recovered.solution.camera
+        with self.bar.stage("room"):
+            room = build_room(clip, camera, furniture=self.request.furniture, name=self.stretch.name)
+            save_room(room, self.request.out)
+            _write_json(self.request, "camera.json", camera)
+        with self.bar.stage("measures"):
+            quality = measure(clip, camera, _from_zero(keypoints), room.scene, folder=self.request.out)
+        clip = with_quality(clip, quality)
+        clip.scene = room.scene.id
+        save_clip(clip, self.request.out / "clips")
+        self._film(clip, camera, room, keypoints, quality.trusted)
+        part = Part(self.request.out, clip, quality, recovered.calibration.scale_source, dict(self.bar.seconds))
+        self._report(part, recovered, room)
+        return part
+
+    def keypoints(self) -> Keypoints:
+        """Everybody's key points: of the user's file, kept ones, or newly found."""
+        request, footage = self.request, self.stretch.footage
+        if request.keypoints is not None:
+            self.bar.skip("empty room")
+            with self.bar.stage("key points"):
+                found = read_footage_keypoints(
+                    request.keypoints, footage, self.stretch.frames, size=request.keypoints_size
+                )
+        elif (arrays := self.work.kept("keypoints", self.key)) is not None:
+            self.bar.skip("empty room")
+            self.bar.skip("key points")
+            found = from_arrays(Keypoints, arrays)
+        else:
+            plate = self.plate()
+            with self.bar.stage("key points"):
+                found = repair_keypoints(detect_people(footage, plate, rate=request.rate, progress=False))
+            self.work.keep("keypoints", self.key, to_arrays(found))
+        if not found.present.any():
+            raise UserError(
+                f"Expected people in '{request.video}', but nobody was found. They may be too small, hidden or in the "
+                "dark. Give key points made by hand: --keypoints FILE."
+            )
+        return found
+
+    def plate(self) -> Plate:
+        """The empty room."""
+        if self._plate is None:
+            with self.bar.stage("empty room"):
+                self._plate = background_plate(self.stretch.footage)
+        return self._plate
+
+    def _stages(self) -> PeopleStages:
+        request = self.request
+        if request.prohmr is None:
+            return PeopleStages(given=request.given)
+        # Now: another network's checkpoint is refused before hours of work.
+        network = load_prohmr(request.prohmr)
+
+        def labels(keypoints: Keypoints, calibration: Calibration) -> PoseLabels:
+            pictures = self.stretch.footage.pictures(keypoints.frames)
+            return prohmr_labels(network, pictures, keypoints, calibration.camera)
+
+        return PeopleStages(given=request.given, labeller=labels, labeller_key=work_key("prohmr", request.prohmr))
+
+    def _film(self, clip: Clip, camera: Camera, room: Room, keypoints: Keypoints, trusted: np.ndarray) -> None:
+        length = film_length(clip, _FILM_FPS)
+        done = 0
+        with self.bar.stage("film") as report:
+
+            def count() -> None:
+                nonlocal done
+                done += 1
+                report(done / max(length, 1))
+
+            pictures = None if self.request.no_pixels else self._pictures(keypoints)
+            body = None if self.request.body is None else load_body(self.request.body)
+            write_overlay(
+                self.request.out / "overlay.mp4", clip, camera, room.scene, pictures,
+                keypoints=_from_zero(keypoints), trusted=trusted, fps=_FILM_FPS, body=body, progress=count,
+            )  # fmt: skip
+
+    def _pictures(self, keypoints: Keypoints) -> Iterator[tuple[float, UInt8[np.ndarray, "height width 3"]]]:
+        """Pictures of the stretch for the film, by seconds from its first frame."""
+        times = self.stretch.footage.times
+        for index, picture in self.stretch.footage.pictures(keypoints.frames, longest=640):
+            yield float(times[index] - keypoints.times[0]), picture
+
+    def _report(self, part: Part, recovered: Recovered, room: Room) -> None:
+        calibration = recovered.calibration
+        labels = "ProHMR" if recovered.labels.source == "prohmr" else "the lifter, from key points alone"
+        notes = (
+            *self.stretch.notes,
+            f"Key points: {recovered.keypoints.source}. Pose labels: {labels}. Depth: none.",
+            *calibration.notes,
+            *room.notes,
+        )
+        write_report(
+            part.folder,
+            ReportFacts(
+                self.request.video.name, part.clip, part.quality, recovered.solution.camera, part.scale, room.scene,
+                recovered.solution.energies, part.seconds, notes, self.request.settings,
+            ),
+        )  # fmt: skip
+
+
+def _guesses(frames: int, people: int) -> dict[str, float]:
+    return {name: frames * (each + people * person) for name, (each, person) in _STAGES.items()}
+
+
+def _from_zero(keypoints: Keypoints) -> Keypoints:
+    """The same with the first frame at 0 s, as in the clip."""
+    import dataclasses
+
+    return dataclasses.replace(keypoints, times=keypoints.times - keypoints.times[0])
+
+
+def _write_json(request: Request, name: str, camera: Camera) -> None:
+    text = json.dumps(camera.to_dict(), indent=1) + "\n"
+    write_atomically(request.out / name, lambda file: file.write(text.encode()))

@@ -1,0 +1,159 @@
+"""From key points to people in metres: camera, pose labels, joint optimisation, each kept in a work folder."""
+
+import dataclasses
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from reconstruction.calibration import Calibration, calibrate
+from reconstruction.calibration_priors import GivenCamera
+from reconstruction.floor_reading import FloorReading
+from reconstruction.lifter import lift
+from reconstruction.observations import Keypoints, PoseLabels
+from reconstruction.problem import DepthTerm, Problem, State, Surroundings
+from reconstruction.schedule import SolverOptions
+from reconstruction.solution import Solution
+from reconstruction.solver import Progress, solve
+from reconstruction.stage_progress import StageProgress
+from reconstruction.work_files import WorkFolder, from_arrays, to_arrays, work_key
+
+_T = TypeVar("_T")
+# Key points, and what the camera is, in; pose labels out.
+Labeller = Callable[[Keypoints, Calibration], PoseLabels]
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """People of one stretch of video, and what they were recovered from."""
+
+    keypoints: Keypoints
+    calibration: Calibration
+    labels: PoseLabels
+    problem: Problem
+    solution: Solution
+
+
+@dataclass(frozen=True)
+class PeopleStages:
+    """How to get from key points to people.
+
+    Attributes:
+        given: what the user knows about the camera.
+        labeller: makes pose labels; the lifter if None.
+        labeller_key: what names the labeller, and its weights, in the work folder.
+        options: of the joint optimisation.
+    """
+
+    given: GivenCamera | None = None
+    labeller: Labeller | None = None
+    labeller_key: str = "lifter"
+    options: SolverOptions | None = None
+
+
+def recover_people(
+    keypoints: Keypoints,
+    stages: PeopleStages | None = None,
+    *,
+    floor: FloorReading | None = None,
+    depth: Callable[[Calibration], DepthTerm | None] | None = None,
+    work: WorkFolder | None = None,
+    progress: StageProgress | None = None,
+) -> Recovered:
+    """Camera, pose labels and joint optimisation of everybody in the key points.
+
+    Args:
+        keypoints: of one stretch of a static camera's video.
+        stages: what is given and how labels are made.
+        floor: what depth says about the floor, for the camera.
+        depth: readings of depth at people, once the camera is known.
+        work: where results are kept and found again.
+        progress: whose stages "camera", "pose labels" and "people" are run.
+
+    Raises:
+        UserError: nobody is in the key points, what is given contradicts them, or a file cannot be written.
+    """
+    stages, key = stages or PeopleStages(), work_key(keypoints)
+    key = work_key(key, stages.given, floor)
+    calibration = _kept(
+        work, progress, "camera", key, Calibration, lambda: calibrate(keypoints, given=stages.given, floor=floor)
+    )
+    key = work_key(key, stages.labeller_key)
+    labeller = stages.labeller or (lambda points, found: lift(points, found.camera))
+    labels = _kept(work, progress, "pose labels", key, PoseLabels, lambda: labeller(keypoints, calibration))
+    problem = Problem(
+        keypoints, calibration.camera, calibration.covariance, calibration.statures, calibration.stature_sigma,
+        camera_free=_free(stages.given), labels=labels, depth=None if depth is None else depth(calibration),
+    )  # fmt: skip
+    key = work_key(key, stages.options, problem.depth)
+    solution = solve_kept(problem, stages.options, work=work, progress=progress, stage="people", key=key)
+    return Recovered(keypoints, calibration, labels, problem, solution)
+
+
+def solve_kept(
+    problem: Problem,
+    options: SolverOptions | None = None,
+    initial: State | None = None,
+    *,
+    work: WorkFolder | None = None,
+    progress: StageProgress | None = None,
+    stage: str = "people",
+    key: str = "",
+) -> Solution:
+    """The joint optimisation as a stage of `progress`, going on from what `work` holds under this key.
+
+    Raises:
+        UserError: as `reconstruction.solver.solve`.
+    """
+    resume = None if work is None else _run_file(work, stage, key)
+    with nullcontext(_silent) if progress is None else progress.stage(stage) as report:
+
+        def step(done: Progress) -> None:
+            report(done.share)
+
+        return solve(problem, initial, options, step, resume)
+
+
+def with_surroundings(problem: Problem, solution: Solution, surroundings: Surroundings) -> Problem:
+    """The same problem once the room is known, from the camera that was found."""
+    return dataclasses.replace(problem, camera=solution.camera, surroundings=surroundings)
+
+
+def _kept(
+    work: WorkFolder | None,
+    progress: StageProgress | None,
+    stage: str,
+    key: str,
+    kind: type[_T],
+    make: Callable[[], _T],
+) -> _T:
+    if work is not None and (arrays := work.kept(stage, key)) is not None:
+        if progress is not None:
+            progress.skip(stage)
+        return from_arrays(kind, arrays)
+    with nullcontext(_silent) if progress is None else progress.stage(stage):
+        made = make()
+    if work is not None:
+        work.keep(stage, key, to_arrays(made))
+    return made
+
+
+def _silent(share: float) -> None:
+    """Nobody watches."""
+
+
+def _run_file(work: WorkFolder, stage: str, key: str) -> Path:
+    """The optimisation under way; those of other keys are of no use any more."""
+    wanted = work.folder / f"{stage}-{key}.npz"
+    for file in work.folder.glob(f"{stage}-*.npz"):
+        if file != wanted:
+            file.unlink()
+    return wanted
+
+
+def _free(given: GivenCamera | None) -> tuple[bool, ...]:
+    """Which of (log f, pitch, roll, log h, k1) may change: nothing of a camera that was given, no lens that was."""
+    if given is None or (given.camera is None and given.lens is None):
+        return (True,) * 5
+    return (False,) * 5 if given.camera is not None else (False, True, True, True, False)
