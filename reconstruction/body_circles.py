@@ -85,7 +85,7 @@ def from_crop(
 def blob_boxes(
     mask: Bool[np.ndarray, "height width"], least_share: float
 ) -> list[tuple[tuple[float, float, float, float], Bool[np.ndarray, "height width"]]]:
-    """Boxes (x, y, width, height) and masks of connected parts that cover at least a share of the picture, big first."""
+    """Boxes (x, y, width, height) and masks of connected parts of at least a share of the picture, big ones first."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     order = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] >= least_share * mask.size]
     order.sort(key=lambda i: -int(stats[i, cv2.CC_STAT_AREA]))

@@ -1,191 +1,53 @@
-"""Key points of everybody in a video of a static camera, without anybody's annotations: MediaPipe, person by person.
+"""Key points of everybody in a video of a static camera, without anybody's annotations: MediaPipe, person by person."""
 
-Each person is followed from frame to frame by the circle around their own body, turned with it, so that people who
-lie are seen as well as people who stand. New people are looked for where the picture differs from the empty room,
-with the head in four directions, and twice a second in the whole picture.
-"""
-
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from tqdm import tqdm
 
-from reconstruction.blazepose import LANDMARK_SIZE, PERSON_SIZE, BlazePose
-from reconstruction.body_circles import BodyCircle, blob_boxes, crop, from_crop
+from carescene.files import write_npz
+from reconstruction.blazepose import BlazePose
+from reconstruction.body_finder import BodyFinder, FoundBody
 from reconstruction.footage import Footage
 from reconstruction.identity import link_people, stack_people
-from reconstruction.observations import LANDMARK, Keypoints
+from reconstruction.observations import LANDMARK, LANDMARKS, Keypoints
 from reconstruction.plate import Plate
 
-_LIMBS: Final = np.array(
-    [LANDMARK[f"{side}_{part}"] for side in ("left", "right") for part in ("shoulder", "hip", "knee", "elbow", "ankle")]
-)
-_TORSO: Final = np.array([LANDMARK[f"{side}_{part}"] for side in ("left", "right") for part in ("shoulder", "hip")])
-_UPRIGHT, _RIGHT, _LEFT, _DOWN = 0.0, np.pi / 2, -np.pi / 2, np.pi
-# Mean confidence of shoulders, hips and limbs: below the first a followed person is lost, from the second on somebody
-# new is believed, from the third on no other direction of the head is tried.
-_KEEP, _BEGIN, _SURE = 0.3, 0.45, 0.75
-# How far, in radii, a body may move between frames a tenth of a second apart, and change in size.
-_REACH, _GROWTH = 0.6, 1.5
-# Two bodies this near, in radii, are one.
-_SAME: Final = 0.3
-# Blobs smaller than this share of the picture are noise; twice a second the whole picture is searched.
-_LEAST_BLOB, _SEARCH_S, _LOOK_AGAIN_S = 0.002, 0.5, 0.2
+# Shoulders and hips in order around the trunk.
+_TRUNK: Final = np.array([LANDMARK[name] for name in ("left_shoulder", "right_shoulder", "right_hip", "left_hip")])
 # Four levels of each colour.
 _CLOTHES_BINS: Final = 64
-# A person out of sight is looked for at the same place for so long.
-_WAIT_S: Final = 1.0
+# Somebody the person network confirms less often than this is furniture; it misses people who lie with their back to
+# the camera most of the time, but not always.
+_BELIEVED: Final = 0.1
+# Shorter appearances than this are mistakes.
+_LEAST_S: Final = 0.34
+# What is found is kept every so many frames: some ten seconds of work.
+_KEEP_EVERY: Final = 200
 
 
-@dataclass(frozen=True)
-class FoundBody:
-    """One person in one frame: key points `(landmark, 2)` in pixels, confidence, the circle, and how sure it is."""
-
-    pixels: Float[np.ndarray, "landmark 2"]
-    confidence: Float[np.ndarray, "landmark"]
-    circle: BodyCircle
-    score: float
-
-
-@dataclass
-class _Followed:
-    circle: BodyCircle
-    time: float
-    velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
-
-    def expected(self, time: float) -> BodyCircle:
-        # People slow down sooner than they go on: half of the way is the better guess.
-        across, down = self.velocity * min(time - self.time, 0.2) * 0.5
-        return self.circle.moved(float(across), float(down))
-
-    def update(self, circle: BodyCircle, time: float) -> None:
-        moved = np.array([circle.x - self.circle.x, circle.y - self.circle.y]) / max(time - self.time, 1e-3)
-        self.velocity = 0.5 * self.velocity + 0.5 * moved
-        self.circle, self.time = circle, time
-
-
-class BodyFinder:
-    """Finds the bodies in pictures that come one after another; remembers whom it follows."""
-
-    def __init__(self, network: BlazePose, plate: Plate) -> None:
-        self._network, self._plate = network, plate
-        self._followed: list[_Followed] = []
-        self._searched = self._looked = -np.inf
-
-    def find(self, picture: UInt8[np.ndarray, "height width 3"], time: float | int) -> list[FoundBody]:
-        """Everybody in the next picture, at its time in seconds."""
-        mask = self._plate.foreground(picture)
-        self._followed = [one for one in self._followed if time - one.time <= _WAIT_S]
-        found = self._follow(picture, float(time))
-        for circles in self._newcomers(picture, mask, found, float(time)):
-            body = self._best(picture, circles)
-            if body is not None and body.score >= _BEGIN and not _near(body.circle, found, _SAME):
-                lost = [one for one in self._followed if one.time < time and one.circle.distance(body.circle) < 1.0]
-                if lost:
-                    lost[0].update(body.circle, float(time))
-                else:
-                    self._followed.append(_Followed(body.circle, float(time)))
-                found.append(body)
-        return found
-
-    def _follow(self, picture: np.ndarray, time: float) -> list[FoundBody]:
-        expected = [one.expected(time) for one in self._followed]
-        bodies = self._look(picture, expected)
-        found: list[FoundBody] = []
-        # The nearest to where they were expected comes first: of two who lead to one body, it keeps it.
-        pairs = [(where.distance(body.circle), one, where, body) for one, where, body
-                 in zip(self._followed, expected, bodies, strict=True) if body is not None]  # fmt: skip
-        for distance, one, where, body in sorted(pairs, key=lambda pair: pair[0]):
-            patience = max(1.0, (time - one.time) / 0.1)
-            growth = max(body.circle.radius, where.radius) / max(min(body.circle.radius, where.radius), 1e-6)
-            if body.score < _KEEP or distance > _REACH * patience or growth > _GROWTH * patience:
-                continue
-            if _near(body.circle, found, _SAME):
-                continue
-            one.update(body.circle, time)
-            found.append(body)
-        return found
-
-    def _newcomers(
-        self, picture: np.ndarray, mask: np.ndarray, found: list[FoundBody], time: float
-    ) -> Iterator[list[BodyCircle]]:
-        """Guesses for each place where somebody may be who is not followed yet."""
-        scale = picture.shape[1] / mask.shape[1]
-        if time - self._looked >= _LOOK_AGAIN_S or not found:
-            self._looked = time
-            free = mask & ~_covered(found, mask.shape, 1 / scale)
-            for box, _ in blob_boxes(free, _LEAST_BLOB)[:3]:
-                yield _guesses(tuple(value * scale for value in box))
-        if time - self._searched >= _SEARCH_S:
-            self._searched = time
-            for circle in self._search(picture):
-                if not _near(circle, found, 2 * _SAME):
-                    yield [circle]
-
-    def _search(self, picture: np.ndarray) -> list[BodyCircle]:
-        """What the person network finds in the whole picture: upright, on either side, and in upright tiles."""
-        height, width = picture.shape[:2]
-        whole = max(height, width) / 2
-        # The crop of a circle is widened; here the square around the picture is what counts.
-        views = [BodyCircle(width / 2, height / 2, whole / 1.25, angle) for angle in (_UPRIGHT, _RIGHT, _LEFT)]
-        side = min(height, width) / 2
-        for share in (0.0, 0.5, 1.0):
-            x, y = side + share * (width - 2 * side), side + share * (height - 2 * side)
-            views.append(BodyCircle(x, y, side / 1.25, _UPRIGHT))
-        maps = [view.to_crop(PERSON_SIZE) for view in views]
-        seen = self._network.people([crop(picture, to_crop, PERSON_SIZE) for to_crop in maps])
-        ranked = [(person.score, BodyCircle.through(from_crop(person.circle, to_crop, PERSON_SIZE)))
-                  for people, to_crop in zip(seen, maps, strict=True) for person in people]  # fmt: skip
-        kept: list[BodyCircle] = []
-        for _, circle in sorted(ranked, key=lambda pair: -pair[0]):
-            if all(circle.distance(other) > 2 * _SAME for other in kept):
-                kept.append(circle)
-        return kept
-
-    def _best(self, picture: np.ndarray, guesses: Sequence[BodyCircle]) -> FoundBody | None:
-        """The surest body among guesses, looked at once more through its own circle."""
-        best: FoundBody | None = None
-        for guess in guesses:
-            (body,) = self._look(picture, [guess])
-            if body is not None and (best is None or body.score > best.score):
-                best = body
-            if best is not None and best.score >= _SURE:
-                break
-        if best is None:
-            return None
-        (again,) = self._look(picture, [best.circle])
-        # A body that its own circle does not show again is none.
-        return again if again is not None and again.circle.distance(best.circle) < 2 * _SAME else None
-
-    def _look(self, picture: np.ndarray, circles: Sequence[BodyCircle]) -> list[FoundBody | None]:
-        maps = [circle.to_crop(LANDMARK_SIZE) for circle in circles]
-        bodies = self._network.bodies([crop(picture, to_crop, LANDMARK_SIZE) for to_crop in maps])
-        height, width = picture.shape[:2]
-        found: list[FoundBody | None] = []
-        for to_crop, body in zip(maps, bodies, strict=True):
-            if body is None:
-                found.append(None)
-                continue
-            pixels = from_crop(body.places, to_crop, LANDMARK_SIZE)
-            with np.errstate(invalid="ignore"):
-                inside = ((pixels >= 0) & (pixels < (width, height))).all(-1)
-            confidence = np.where(inside, body.confidence, 0.0)
-            circle = BodyCircle.through(from_crop(body.circle, to_crop, LANDMARK_SIZE))
-            found.append(FoundBody(pixels, confidence, circle, float(confidence[_LIMBS].mean())))
-        return found
-
-
-def detect_people(footage: Footage, plate: Plate, *, rate: float | int = 30.0, progress: bool = True) -> Keypoints:
+def detect_people(
+    footage: Footage,
+    plate: Plate,
+    *,
+    rate: float | int = 30.0,
+    resume: Path | None = None,
+    progress: bool = True,
+) -> Keypoints:
     """Find everybody in a video and follow them through it.
+
+    Whoever the person network hardly ever confirms is left out (see `_BELIEVED`), and so is whoever is there for less
+    than a third of a second.
 
     Args:
         footage: the view of a static camera.
         plate: its room without people.
         rate: pictures a second to look at, at most.
+        resume: a folder to keep what is found in while the work goes on; a call that was killed goes on from there. It
+            is emptied of that at the end.
         progress: whether to show a progress bar with the time left.
 
     Returns:
@@ -195,57 +57,118 @@ def detect_people(footage: Footage, plate: Plate, *, rate: float | int = 30.0, p
         UserError: without MediaPipe, or when nothing of the video can be decoded.
     """
     frames = footage.analysed(rate)
-    pixels, confidence, looks = [], [], []
-    with (
-        BlazePose() as network,
-        tqdm(total=len(frames), desc="finding people", unit="frame", dynamic_ncols=True, disable=not progress) as bar,
-    ):
-        finder = BodyFinder(network, plate)
-        came = []
-        for index, picture in footage.pictures(frames):
-            scale = footage.width / picture.shape[1]
-            bodies = finder.find(picture, float(footage.times[index]))
-            came.append(index)
-            pixels.append(np.array([body.pixels for body in bodies]).reshape(-1, 26, 2) * scale)
-            confidence.append(np.array([body.confidence for body in bodies]).reshape(-1, 26))
-            looks.append(np.array([_clothes(picture, body) for body in bodies]).reshape(-1, _CLOTHES_BINS))
-            bar.update()
-    times, taken = footage.times[came], np.array(came)
-    identities = link_people(pixels, confidence, times, appearance=looks)
-    return stack_people(
-        pixels, confidence, identities,
-        times=times, frames=taken, width=footage.width, height=footage.height, source="mediapipe",
-    )  # fmt: skip
+    kept = FoundStore(resume, footage, frames)
+    waiting = frames[len(kept.frames) :]
+    with tqdm(
+        total=len(frames), initial=len(kept.frames), desc="finding people", unit="frame", dynamic_ncols=True,
+        disable=not progress,
+    ) as bar:  # fmt: skip
+        if len(waiting):
+            with BlazePose() as network:
+                # Paths of before the kill end there; the two parts are linked like any others.
+                finder = BodyFinder(network, plate, first_path=kept.paths)
+                for index, picture in footage.pictures(waiting):
+                    bodies = finder.find(picture, float(footage.times[index]))
+                    found = [(body, _clothes(picture, body)) for body in bodies]
+                    kept.add(index, found, footage.width / picture.shape[1])
+                    bar.update()
+    keypoints = kept.people(footage)
+    kept.clear()
+    return keypoints
 
 
-def _near(circle: BodyCircle, found: Sequence[FoundBody], distance: float) -> bool:
-    return any(circle.distance(body.circle) < distance for body in found)
+class FoundStore:
+    """What was found frame by frame, in memory and, so that a killed call can go on, in a folder."""
+
+    def __init__(self, folder: Path | None, footage: Footage, wanted: np.ndarray) -> None:
+        self._file = None if folder is None else folder / "found_people.npz"
+        stamp = footage.path.stat()
+        # Another video, view or rate starts anew.
+        self._key = repr((stamp.st_size, stamp.st_mtime_ns, tuple(footage.view), wanted.tolist()[:3], len(wanted)))
+        self.frames: list[int] = []
+        self._rows: list[dict[str, np.ndarray]] = []
+        if self._file is not None and self._file.is_file():
+            with np.load(self._file, allow_pickle=False) as stored:
+                if str(stored["key"]) == self._key:
+                    self._unpack(stored)
+        self.paths = 1 + max((int(row["path"].max()) for row in self._rows if len(row["path"])), default=-1)
+
+    def add(self, frame: int, found: list[tuple[FoundBody, np.ndarray]], scale: float) -> None:
+        """Keep what one frame shows; `scale` is the video's pixels per pixel of the picture."""
+        bodies = [body for body, _ in found]
+        points = len(LANDMARKS)
+        self.frames.append(frame)
+        self._rows.append(
+            {
+                "pixels": np.array([body.pixels for body in bodies]).reshape(-1, points, 2) * scale,
+                "confidence": np.array([body.confidence for body in bodies]).reshape(-1, points),
+                "look": np.array([look for _, look in found]).reshape(-1, _CLOTHES_BINS),
+                "path": np.array([body.path for body in bodies], np.int64),
+                # 1 and 0 for yes and no, -1 for not asked.
+                "confirmed": np.array([-1 if b.confirmed is None else int(b.confirmed) for b in bodies], np.int64),
+            }
+        )
+        if self._file is not None and len(self.frames) % _KEEP_EVERY == 0:
+            packed = {name: np.concatenate([row[name] for row in self._rows]) for name in self._rows[0]}
+            counts = np.array([len(row["path"]) for row in self._rows])
+            write_npz(
+                self._file, {**packed, "frames": np.array(self.frames), "counts": counts, "key": np.array(self._key)}
+            )
+
+    def people(self, footage: Footage) -> Keypoints:
+        """Who is who, without those who are not believed."""
+        times, frames = footage.times[self.frames], np.array(self.frames, np.int64)
+        columns = {
+            name: [row[name] for row in self._rows] for name in ("pixels", "confidence", "look", "path", "confirmed")
+        }
+        interval = float(np.median(np.diff(times))) if len(times) > 1 else _LEAST_S
+        arguments: Any = (columns["pixels"], columns["confidence"])
+        identities = link_people(
+            *arguments,
+            times,
+            appearance=columns["look"],
+            followed=[path.tolist() for path in columns["path"]],
+            least_frames=max(1, round(_LEAST_S / interval)),
+        )
+        identities = _believed(identities, columns["confirmed"])
+        return stack_people(
+            *arguments, identities,
+            times=times, frames=frames, width=footage.width, height=footage.height, source="mediapipe",
+        )  # fmt: skip
+
+    def clear(self) -> None:
+        """Remove what was kept for a killed call."""
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
+
+    def _unpack(self, stored: Any) -> None:
+        ends = np.cumsum(stored["counts"])[:-1]
+        names = ("pixels", "confidence", "look", "path", "confirmed")
+        parts = [np.split(stored[name], ends) for name in names]
+        self.frames = stored["frames"].tolist()
+        self._rows = [dict(zip(names, row, strict=True)) for row in zip(*parts, strict=True)]
 
 
-def _guesses(box: tuple[float, ...]) -> list[BodyCircle]:
-    """Where a head may be in a blob: up first when it is tall, to either side first when it is wide."""
-    x, y, width, height = box
-    angles = [_UPRIGHT, _RIGHT, _LEFT, _DOWN] if height > 1.2 * width else [_RIGHT, _LEFT, _UPRIGHT, _DOWN]
-    return [BodyCircle.around((x, y, width, height), angle) for angle in angles]
-
-
-def _covered(found: Sequence[FoundBody], shape: tuple[int, ...], scale: float) -> Bool[np.ndarray, "height width"]:
-    """What the bodies that are already known explain of a mask."""
-    mask = np.zeros(shape, np.uint8)
-    for body in found:
-        points = body.pixels[np.isfinite(body.pixels).all(-1)] * scale
-        hull = cv2.convexHull(points.round().astype(np.int32))
-        cv2.fillConvexPoly(mask, hull, 1)
-        cv2.polylines(mask, [hull], isClosed=True, color=1, thickness=max(1, round(0.5 * body.circle.radius * scale)))
-    return mask.astype(bool)
+def _believed(identities: list[np.ndarray], confirmed: list[np.ndarray]) -> list[np.ndarray]:
+    """The same with -1 for people who were confirmed too seldom, and the numbers closed up."""
+    who, answers = np.concatenate(identities), np.concatenate(confirmed)
+    asked = (who >= 0) & (answers >= 0)
+    kept = [one for one in range(int(who.max(initial=-1)) + 1) if answers[asked & (who == one)].mean() >= _BELIEVED]
+    renumber = np.full(int(who.max(initial=-1)) + 2, -1)
+    renumber[kept] = np.arange(len(kept))
+    return [renumber[one] for one in identities]
 
 
 def _clothes(picture: UInt8[np.ndarray, "height width 3"], body: FoundBody) -> Float[np.ndarray, "feature"]:
     """Colours of the trunk as a unit vector: roots of a coarse histogram, whose product is Bhattacharyya's."""
-    corners = body.pixels[_TORSO[[0, 1, 3, 2]]]
+    corners = body.pixels[_TRUNK]
     mask = np.zeros(picture.shape[:2], np.uint8)
     cv2.fillConvexPoly(mask, corners.round().astype(np.int32), 1)
     colours = picture[mask.astype(bool)] // 64
     # A trunk out of the picture, or edge on, has no colours; then no two people are alike or unlike.
-    bins = np.bincount(colours.astype(np.int64) @ (16, 4, 1), minlength=_CLOTHES_BINS) if len(colours) else np.ones(64)
+    bins = (
+        np.bincount(colours.astype(np.int64) @ (16, 4, 1), minlength=_CLOTHES_BINS)
+        if len(colours)
+        else np.ones(_CLOTHES_BINS)
+    )
     return np.sqrt(bins / bins.sum())

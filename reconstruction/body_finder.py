@@ -1,0 +1,226 @@
+"""Bodies in one picture after another: each is followed by the circle around it, and newcomers are looked for.
+
+Each person is followed from frame to frame by the circle around their own body, turned with it, so that people who
+lie are seen as well as people who stand. New people are looked for where the picture differs from the empty room,
+with the head in four directions, and twice a second in the whole picture.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from reconstruction.blazepose import BODY_SIZE, PERSON_SIZE, BlazePose
+from reconstruction.body_circles import BodyCircle, blob_boxes, crop, from_crop
+from reconstruction.observations import LANDMARK
+from reconstruction.plate import Plate
+
+_LIMBS: Final = np.array(
+    [LANDMARK[f"{side}_{part}"] for side in ("left", "right") for part in ("shoulder", "hip", "knee", "elbow", "ankle")]
+)
+_UPRIGHT, _RIGHT, _LEFT, _DOWN = 0.0, np.pi / 2, -np.pi / 2, np.pi
+# Mean confidence of shoulders, hips and limbs: below the first a followed person is lost, from the second on somebody
+# new is believed, from the third on no other direction of the head is tried.
+_KEEP, _BEGIN, _SURE = 0.3, 0.45, 0.75
+# How far, in radii, a body may move between frames a tenth of a second apart, and change in size.
+_REACH, _GROWTH = 0.6, 1.5
+# Two bodies this near, in radii, are one.
+_SAME: Final = 0.3
+# Blobs smaller than this share of the picture are noise; twice a second the whole picture is searched.
+_LEAST_BLOB, _SEARCH_S, _LOOK_AGAIN_S = 0.002, 0.5, 0.2
+# A person out of sight is looked for at the same place for so long.
+_WAIT_S: Final = 1.0
+
+
+@dataclass(frozen=True)
+class FoundBody:
+    """One person in one frame.
+
+    Attributes:
+        pixels, confidence: key points; NaN and 0 where missing.
+        circle: around the whole body.
+        score: mean confidence of shoulders, hips and limbs.
+        path: number of the unbroken path along which they were followed.
+        confirmed: whether the person network sees somebody there too; None where it was not asked.
+    """
+
+    pixels: Float[np.ndarray, "landmark 2"]
+    confidence: Float[np.ndarray, "landmark"]
+    circle: BodyCircle
+    score: float
+    path: int = -1
+    confirmed: bool | None = None
+
+
+@dataclass
+class _Followed:
+    path: int
+    circle: BodyCircle
+    time: float
+    asked: float = -np.inf
+    velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
+
+    def expected(self, time: float) -> BodyCircle:
+        # People slow down sooner than they go on: half of the way is the better guess.
+        across, down = self.velocity * min(time - self.time, 0.2) * 0.5
+        return self.circle.moved(float(across), float(down))
+
+    def update(self, circle: BodyCircle, time: float) -> None:
+        moved = np.array([circle.x - self.circle.x, circle.y - self.circle.y]) / max(time - self.time, 1e-3)
+        self.velocity = 0.5 * self.velocity + 0.5 * moved
+        self.circle, self.time = circle, time
+
+
+class BodyFinder:
+    """Finds the bodies in pictures that come one after another; remembers whom it follows."""
+
+    def __init__(self, network: BlazePose, plate: Plate, first_path: int = 0) -> None:
+        self._network, self._plate = network, plate
+        self._followed: list[_Followed] = []
+        self._paths = first_path
+        self._before = -np.inf
+        self._searched = self._looked = -np.inf
+
+    def find(self, picture: UInt8[np.ndarray, "height width 3"], time: float | int) -> list[FoundBody]:
+        """Everybody in the next picture, at its time in seconds."""
+        time = float(time)
+        mask = self._plate.foreground(picture)
+        # In slow videos everybody has been out of sight since the last frame.
+        wait = max(_WAIT_S, 1.5 * (time - self._before))
+        self._followed, self._before = [one for one in self._followed if time - one.time <= wait], time
+        found = self._follow(picture, time)
+        for guesses in self._newcomers(picture, mask, [body for _, body in found], time):
+            body = self._best(picture, guesses)
+            if body is None or body.score < _BEGIN or _near(body.circle, (other.circle for _, other in found), _SAME):
+                continue
+            lost = [one for one in self._followed if one.time < time and one.circle.distance(body.circle) < 1.0]
+            if lost:
+                lost[0].update(body.circle, time)
+            else:
+                lost = [_Followed(self._paths, body.circle, time)]
+                self._followed += lost
+                self._paths += 1
+            found.append((lost[0], body))
+        return [self._confirmed(picture, one, body, time) for one, body in found]
+
+    def _follow(self, picture: np.ndarray, time: float) -> list[tuple[_Followed, FoundBody]]:
+        expected = [one.expected(time) for one in self._followed]
+        bodies = self._look(picture, expected)
+        found: list[tuple[_Followed, FoundBody]] = []
+        # The nearest to where they were expected comes first: of two who lead to one body, it keeps it.
+        pairs = [(where.distance(body.circle), one, where, body) for one, where, body
+                 in zip(self._followed, expected, bodies, strict=True) if body is not None]  # fmt: skip
+        for distance, one, where, body in sorted(pairs, key=lambda pair: pair[0]):
+            patience = max(1.0, (time - one.time) / 0.1)
+            growth = max(body.circle.radius, where.radius) / max(min(body.circle.radius, where.radius), 1e-6)
+            if body.score < _KEEP or distance > _REACH * patience or growth > _GROWTH * patience:
+                continue
+            if _near(body.circle, (other.circle for _, other in found), _SAME):
+                continue
+            one.update(body.circle, time)
+            found.append((one, body))
+        return found
+
+    def _confirmed(self, picture: np.ndarray, one: _Followed, body: FoundBody, time: float) -> FoundBody:
+        """The body with its path, and twice a second with a second opinion: the landmark network sees limbs in chairs
+        and curtains once it was led there, the person network seldom does."""
+        if time - one.asked < _SEARCH_S:
+            return replace(body, path=one.path)
+        one.asked = time
+        to_crop = body.circle.to_crop(PERSON_SIZE)
+        (people,) = self._network.people([crop(picture, to_crop, PERSON_SIZE)])
+        circles = [BodyCircle.through(from_crop(person.circle, to_crop, PERSON_SIZE)) for person in people]
+        return replace(body, path=one.path, confirmed=_near(body.circle, circles, 2 * _SAME))
+
+    def _newcomers(
+        self, picture: np.ndarray, mask: np.ndarray, found: list[FoundBody], time: float
+    ) -> Iterator[list[BodyCircle]]:
+        """Guesses for each place where somebody may be who is not followed yet."""
+        scale = picture.shape[1] / mask.shape[1]
+        if time - self._looked >= _LOOK_AGAIN_S or not found:
+            self._looked = time
+            free = mask & ~_covered(found, mask.shape, 1 / scale)
+            for box, _ in blob_boxes(free, _LEAST_BLOB)[:3]:
+                yield _guesses(tuple(value * scale for value in box))
+        if time - self._searched >= _SEARCH_S:
+            self._searched = time
+            for circle in self._search(picture):
+                if not _near(circle, (body.circle for body in found), 2 * _SAME):
+                    yield [circle]
+
+    def _search(self, picture: np.ndarray) -> list[BodyCircle]:
+        """What the person network finds in the whole picture: upright, on either side, and in upright tiles."""
+        height, width = picture.shape[:2]
+        whole = max(height, width) / 2
+        # The crop of a circle is widened; here the square around the picture is what counts.
+        views = [BodyCircle(width / 2, height / 2, whole / 1.25, angle) for angle in (_UPRIGHT, _RIGHT, _LEFT)]
+        side = min(height, width) / 2
+        for share in (0.0, 0.5, 1.0):
+            x, y = side + share * (width - 2 * side), side + share * (height - 2 * side)
+            views.append(BodyCircle(x, y, side / 1.25, _UPRIGHT))
+        maps = [view.to_crop(PERSON_SIZE) for view in views]
+        seen = self._network.people([crop(picture, to_crop, PERSON_SIZE) for to_crop in maps])
+        ranked = [(person.score, BodyCircle.through(from_crop(person.circle, to_crop, PERSON_SIZE)))
+                  for people, to_crop in zip(seen, maps, strict=True) for person in people]  # fmt: skip
+        kept: list[BodyCircle] = []
+        for _, circle in sorted(ranked, key=lambda pair: -pair[0]):
+            if all(circle.distance(other) > 2 * _SAME for other in kept):
+                kept.append(circle)
+        return kept
+
+    def _best(self, picture: np.ndarray, guesses: Sequence[BodyCircle]) -> FoundBody | None:
+        """The surest body among guesses, looked at once more through its own circle."""
+        best: FoundBody | None = None
+        for guess in guesses:
+            (body,) = self._look(picture, [guess])
+            if body is not None and (best is None or body.score > best.score):
+                best = body
+            if best is not None and best.score >= _SURE:
+                break
+        if best is None:
+            return None
+        (again,) = self._look(picture, [best.circle])
+        # A body that its own circle does not show again is none.
+        return again if again is not None and again.circle.distance(best.circle) < 2 * _SAME else None
+
+    def _look(self, picture: np.ndarray, circles: Sequence[BodyCircle]) -> list[FoundBody | None]:
+        maps = [circle.to_crop(BODY_SIZE) for circle in circles]
+        bodies = self._network.bodies([crop(picture, to_crop, BODY_SIZE) for to_crop in maps])
+        height, width = picture.shape[:2]
+        found: list[FoundBody | None] = []
+        for to_crop, body in zip(maps, bodies, strict=True):
+            if body is None:
+                found.append(None)
+                continue
+            pixels = from_crop(body.places, to_crop, BODY_SIZE)
+            with np.errstate(invalid="ignore"):
+                inside = ((pixels >= 0) & (pixels < (width, height))).all(-1)
+            confidence = np.where(inside, body.confidence, 0.0)
+            circle = BodyCircle.through(from_crop(body.circle, to_crop, BODY_SIZE))
+            found.append(FoundBody(pixels, confidence, circle, float(confidence[_LIMBS].mean())))
+        return found
+
+
+def _near(circle: BodyCircle, others: Iterable[BodyCircle], distance: float) -> bool:
+    return any(circle.distance(other) < distance for other in others)
+
+
+def _guesses(box: tuple[float, ...]) -> list[BodyCircle]:
+    """Where a head may be in a blob: up first when it is tall, to either side first when it is wide."""
+    x, y, width, height = box
+    angles = [_UPRIGHT, _RIGHT, _LEFT, _DOWN] if height > 1.2 * width else [_RIGHT, _LEFT, _UPRIGHT, _DOWN]
+    return [BodyCircle.around((x, y, width, height), angle) for angle in angles]
+
+
+def _covered(found: Sequence[FoundBody], shape: tuple[int, ...], scale: float) -> Bool[np.ndarray, "height width"]:
+    """What the bodies that are already known explain of a mask."""
+    mask = np.zeros(shape, np.uint8)
+    for body in found:
+        points = body.pixels[np.isfinite(body.pixels).all(-1)] * scale
+        hull = cv2.convexHull(points.round().astype(np.int32))
+        cv2.fillConvexPoly(mask, hull, 1)
+        cv2.polylines(mask, [hull], isClosed=True, color=1, thickness=max(1, round(0.5 * body.circle.radius * scale)))
+    return mask.astype(bool)
