@@ -120,7 +120,7 @@ def train_lifter(
         for group in optimiser.param_groups:
             group["lr"] = training.learning_rate * _rate(step, training)
         rows = torch.multinomial(weights, training.batch, replacement=True, generator=generator)
-        windows = seen_windows(bank, rows, generator)
+        windows = seen_windows(bank, rows, generator, vary=True)
         with _half():
             lifted = model(windows.seen.features)
         loss = lifter_loss(model, lifted, windows, training, generator)

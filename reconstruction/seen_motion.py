@@ -21,6 +21,7 @@ from reconstruction.detector_noise import detector_noise
 from reconstruction.landmarks import LandmarkModel, free_landmarks
 from reconstruction.lifter_input import WINDOW, LifterInput, lifter_input
 from reconstruction.observations import LANDMARK, LANDMARKS
+from reconstruction.pose_variation import varied_motion
 from reconstruction.ward_views import random_views
 
 FPS: Final = 20.0
@@ -151,11 +152,15 @@ def seen_windows(
     rows: Int[Tensor, "batch"],
     generator: torch.Generator,
     model: LandmarkModel | None = None,
+    vary: bool = False,
 ) -> SeenWindows:
     """Windows around these rows of a bank, each seen by a camera and a detector drawn by chance.
 
     Motion is mirrored half of the time, bodies are other people's two times of three, time runs up to a quarter slower
     or faster, and every source places landmarks a little elsewhere.
+
+    Args:
+        vary: for training: also poses that nobody recorded (`varied_motion`).
     """
     model, batch = model or free_landmarks(), len(rows)
     step = torch.randint(1, 5, (batch,), generator=generator)
@@ -164,6 +169,8 @@ def seen_windows(
     inside = (at >= bank.first[rows, None]) & (at <= bank.last[rows, None])
     at = at.clamp(bank.first[rows, None], bank.last[rows, None])
     world, trans = _mirrored(bank.sixd[at].float(), bank.trans[at], torch.rand(batch, generator=generator) < 0.5)
+    if vary:
+        world = varied_motion(world, generator)
     other = torch.randn(batch, bank.betas.shape[1], generator=generator)
     own = torch.rand(batch, 1, generator=generator) < 0.35
     betas = torch.where(own, bank.betas[bank.person[rows]], other)
