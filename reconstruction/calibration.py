@@ -40,7 +40,7 @@ from reconstruction.upright import (
 )
 
 # Errors of posture last for many places; the factor makes 68 % of true cameras lie within one stated deviation.
-_TEMPER: Final = 0.5
+_TEMPER: Final = 0.25
 # Observations that are believed at least so much count as upright people.
 _UPRIGHT: Final = 0.3
 # With less than this many upright people in different places, nothing is learnt from them.
@@ -104,7 +104,7 @@ def calibrate(
         keypoints: of everybody in the video.
         priors: of cameras; those of wards and homes by default.
         given: what the user knows.
-        floor: what a depth map says about the floor (`reconstruction.depth.read_floor`).
+        floor: what a depth map says about the floor (`reconstruction.depth.floor_from_depth`).
 
     Raises:
         UserError: if what is given contradicts the picture's size or is impossible.
@@ -228,7 +228,7 @@ def _scale_source(given: GivenCamera, floor: FloorReading | None, standing: np.n
     about = f"lengths are known to about {100 * sigma:.0f} %"
     if given.distance is not None:
         return f"The given distance on the floor ({given.distance.metres:.2f} m) fixed the scale; {about}."
-    if floor is not None and floor.metric:
+    if floor is not None and floor.measured:
         return f"The recorded depth of the floor fixed the scale; {about}."
     people = int(standing.any(-1).sum())
     if people:

@@ -19,9 +19,10 @@ class FloorReading:
     Attributes:
         slope: A, B (per metre and pixel) and C (per metre).
         covariance: of the three.
-        metric: whether metres are metres. If not, a common factor of the three is unknown and not used.
+        metric: whether the map is in metres. If not, a common factor of the three is unknown and not used.
         scale_sigma: relative standard deviation of that factor when metric.
         share: of the map's pixels that lie on this plane.
+        measured: whether a sensor measured it, rather than a network guessed it.
     """
 
     slope: Float[np.ndarray, "3"]
@@ -29,6 +30,7 @@ class FloorReading:
     metric: bool
     scale_sigma: float
     share: float
+    measured: bool = False
 
     def evidence(self) -> Evidence:
         """Residuals of a camera against this floor."""
