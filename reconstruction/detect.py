@@ -1,11 +1,12 @@
 """Key points of everybody in a video of a static camera, without anybody's annotations: MediaPipe, person by person."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from tqdm import tqdm
 
 from carescene.files import write_npz
@@ -34,8 +35,9 @@ def detect_people(
     plate: Plate,
     *,
     rate: float | int = 30.0,
+    frames: Int[np.ndarray, "frame"] | None = None,
     resume: Path | None = None,
-    progress: bool = True,
+    progress: bool | Callable[[float], None] = True,
 ) -> Keypoints:
     """Find everybody in a video and follow them through it.
 
@@ -46,9 +48,10 @@ def detect_people(
         footage: the view of a static camera.
         plate: its room without people.
         rate: pictures a second to look at, at most.
+        frames: increasing frames to look at, a stretch without a cut; None for the whole video at `rate`.
         resume: a folder to keep what is found in while the work goes on; a call that was killed goes on from there. It
             is emptied of that at the end.
-        progress: whether to show a progress bar with the time left.
+        progress: whether to show a progress bar with the time left; or what to call with the share that is done.
 
     Returns:
         Key points in pixels of the footage's view, people numbered as they appear; nobody at all is no error here.
@@ -56,12 +59,12 @@ def detect_people(
     Raises:
         UserError: without MediaPipe, or when nothing of the video can be decoded.
     """
-    frames = footage.analysed(rate)
+    frames = footage.analysed(rate) if frames is None else frames
     kept = FoundStore(resume, footage, frames)
     waiting = frames[len(kept.frames) :]
     with tqdm(
         total=len(frames), initial=len(kept.frames), desc="finding people", unit="frame", dynamic_ncols=True,
-        disable=not progress,
+        disable=progress is not True,
     ) as bar:  # fmt: skip
         if len(waiting):
             with BlazePose() as network:
@@ -72,6 +75,8 @@ def detect_people(
                     found = [(body, _clothes(picture, body)) for body in bodies]
                     kept.add(index, found, footage.width / picture.shape[1])
                     bar.update()
+                    if callable(progress):
+                        progress(len(kept.frames) / len(frames))
     keypoints = kept.people(footage)
     kept.clear()
     return keypoints

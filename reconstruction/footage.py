@@ -37,6 +37,8 @@ class Footage:
         rotation: degrees, counter-clockwise, by which the file says to turn its pictures.
         keyframes: index of every frame that can be decoded without the ones before.
         stamps: each frame's time in the file's own unit.
+        steadying: frames, and the similarity (2, 3) that the first picture's points moved by in each of them, with
+            its shift in shares of the width; `pictures` moves them back.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Footage:
     rotation: int
     keyframes: Int[np.ndarray, "keyframe"]
     stamps: Int[np.ndarray, "frame"]
+    steadying: tuple[Int[np.ndarray, "steadied"], Float[np.ndarray, "steadied 2 3"]] | None = None
 
     @property
     def width(self) -> int:
@@ -100,12 +103,21 @@ class Footage:
         came = 0
         scale = min(1.0, longest / max(self.view.width, self.view.height))
         for index, frame in _decode(self.path, self.stamps, self.keyframes, wanted):
-            yield index, _cropped(_upright(frame, self.full_size, self.rotation, scale), self.view, scale)
+            picture = _cropped(_upright(frame, self.full_size, self.rotation, scale), self.view, scale)
+            yield index, self._moved_back(index, picture)
             came += 1
         if came == 0 and len(wanted):
             raise UserError(
                 f"Expected pictures in '{self.path}', but none can be decoded. The file is damaged. Export it again."
             )
+
+    def _moved_back(self, index: int, picture: np.ndarray) -> np.ndarray:
+        if self.steadying is None or not (at := np.flatnonzero(self.steadying[0] == index)).size:
+            return picture
+        matrix = self.steadying[1][at[0]] * np.array([[1, 1, picture.shape[1]]])
+        size = (picture.shape[1], picture.shape[0])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(picture, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
     def see(self, view: View) -> "Footage":
         """The same video through another view of its frame."""

@@ -6,7 +6,7 @@ from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from reconstruction.footage import Footage
 from reconstruction.observations import Keypoints
@@ -72,7 +72,12 @@ class Plate:
         return cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8)).astype(bool)
 
 
-def background_plate(footage: Footage, keypoints: Keypoints | None = None, pictures: int = _PICTURES) -> Plate:
+def background_plate(
+    footage: Footage,
+    keypoints: Keypoints | None = None,
+    frames: Int[np.ndarray, "frame"] | None = None,
+    pictures: int = _PICTURES,
+) -> Plate:
     """The room without people, by a temporal median in two passes over pictures spread across the video.
 
     Brightness is brought to that of the first median, because cameras adapt when somebody comes in. The second pass
@@ -82,14 +87,16 @@ def background_plate(footage: Footage, keypoints: Keypoints | None = None, pictu
     Args:
         footage: the view of a static camera.
         keypoints: who was found in this footage.
+        frames: increasing frames to choose from, a stretch without a cut; None for the whole video.
         pictures: how many to look at.
 
     Raises:
         UserError: if nothing can be decoded.
     """
-    wanted = np.unique(np.linspace(0, len(footage.times) - 1, pictures).round().astype(np.int64))
+    choice = np.arange(len(footage.times)) if frames is None else frames
+    wanted = np.unique(choice[np.linspace(0, len(choice) - 1, pictures).round().astype(np.int64)])
     taken = list(footage.pictures(wanted, _LONGEST))
-    frames, stack = [index for index, _ in taken], np.stack([picture for _, picture in taken])
+    indices, stack = [index for index, _ in taken], np.stack([picture for _, picture in taken])
     first = _median(stack)
     for picture in stack:
         gain = _gain(picture[::4, ::4].astype(np.float32), first[::4, ::4].astype(np.float32))
@@ -102,7 +109,7 @@ def background_plate(footage: Footage, keypoints: Keypoints | None = None, pictu
     wide = np.ones((9, 9), np.uint8)
     covered = np.stack([cv2.dilate(cv2.medianBlur(mask.astype(np.uint8), 5), wide) for mask in covered]).astype(bool)
     if keypoints is not None:
-        covered |= _bodies(keypoints, frames, footage, covered.shape[1:])
+        covered |= _bodies(keypoints, indices, footage, covered.shape[1:])
     seen = 1 - covered.mean(0)
     picture = np.where((seen > _LEAST_SHARE)[..., None], _masked_median(stack, covered, first), first)
     return Plate(picture, noise.astype(np.float64), seen)
