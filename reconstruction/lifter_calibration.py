@@ -15,14 +15,13 @@ from reconstruction.seen_motion import MotionBank, frame_weights, seen_windows
 
 # The share of a normal distribution within one standard deviation.
 ONE_SIGMA: Final = 0.6827
-# Samples behind a covariance: antithetic pairs, so that its estimate is even.
+# Samples behind a covariance.
 SAMPLES: Final = 64
 
 
 def fixed_noise(samples: int = SAMPLES) -> Float[Tensor, "sample 72"]:
-    """The same standard normal numbers for all frames, z and -z, so that covariances do not flicker over time."""
-    half = torch.randn(samples // 2, TANGENT, generator=torch.Generator().manual_seed(0))
-    return torch.cat((half, -half))
+    """The same standard normal numbers for all frames, so that covariances do not flicker over time."""
+    return torch.randn(samples, TANGENT, generator=torch.Generator().manual_seed(0))
 
 
 def best_poses(model: Lifter, features: Float[Tensor, "batch feature"]) -> Lifted:

@@ -14,14 +14,12 @@ from reconstruction.landmarks import free_landmarks
 from reconstruction.lifter import keypoint_windows, lift, lift_samples, window_frames
 from reconstruction.lifter_file import LoadedLifter
 from reconstruction.lifter_input import SPACING, WINDOW
-from reconstruction.lifter_network import Lifter
+from reconstruction.lifter_network import Lifter, LifterConfig
 from reconstruction.observations import LANDMARK, Keypoints
 from reconstruction.seen_clips import clip_landmarks
-from tests.reconstruction.test_lifter_training import SMALL
-from tests.reconstruction.test_seen_motion import moving_clip
 
 
-def _standing(frames=12):
+def _standing(moving_clip, frames=12):
     """Somebody who stands with the arms down and turns a little."""
     clip = moving_clip(frames)
     clip.poses[:] = 0
@@ -45,14 +43,14 @@ CAMERA = look_at(np.array([1.0, -4.0, 2.2]), np.array([0.2, 0.1, 0.9]), width=12
 @pytest.fixture(scope="module")
 def untrained() -> LoadedLifter:
     torch.manual_seed(0)
-    model = Lifter(SMALL)
+    model = Lifter(LifterConfig(width=48, hidden=48, blocks=1, context=16, flow_layers=2, flow_hidden=16))
     with torch.no_grad():
         model.pose.weight.mul_(20)
     return LoadedLifter(model.eval(), torch.full((24,), 1.5))
 
 
-def test_the_shipped_lifter_sees_how_somebody_stands():
-    clip = _standing()
+def test_the_shipped_lifter_sees_how_somebody_stands(moving_clip):
+    clip = _standing(moving_clip)
     labels = lift(_keypoints(clip, CAMERA), CAMERA)
     assert labels.valid.all() and labels.source == "lifter"
     rest = torch.from_numpy(free_landmarks().joints)
@@ -65,8 +63,8 @@ def test_the_shipped_lifter_sees_how_somebody_stands():
     assert (std > 0.01).all() and 0.03 < std.mean() < 0.4
 
 
-def test_little_to_see_gives_a_wide_label():
-    clip = _standing()
+def test_little_to_see_gives_a_wide_label(moving_clip):
+    clip = _standing(moving_clip)
     whole = _keypoints(clip, CAMERA)
     head_only = whole.confidence.copy()
     head_only[..., [LANDMARK[name] for name in LANDMARK if name not in ("nose", "left_eye", "right_eye")]] = 0
@@ -75,7 +73,7 @@ def test_little_to_see_gives_a_wide_label():
     assert few.valid.all() and wide > 1.3 * std
 
 
-def test_labels_are_rotations_with_positive_covariances(untrained: LoadedLifter):
+def test_labels_are_rotations_with_positive_covariances(moving_clip, untrained: LoadedLifter):
     labels = lift(_keypoints(moving_clip(12, persons=2), CAMERA), CAMERA, lifter=untrained)
     assert labels.rotations.shape == (2, 12, 24, 3, 3) and labels.covariance.shape == (2, 12, 72, 72)
     assert np.allclose(labels.rotations @ labels.rotations.swapaxes(-1, -2), np.eye(3), atol=1e-5)
@@ -89,7 +87,7 @@ def test_labels_are_rotations_with_positive_covariances(untrained: LoadedLifter)
     assert np.allclose(labels.covariance, 4 * narrow.covariance, rtol=1e-4, atol=1e-6)
 
 
-def test_turning_the_camera_about_its_eye_turns_the_pelvis_alone(untrained: LoadedLifter):
+def test_turning_the_camera_about_its_eye_turns_the_pelvis_alone(moving_clip, untrained: LoadedLifter):
     clip = moving_clip(10)
     # The person's middle at the eye's height: the crop then undoes the turn without any roll.
     level = look_at(np.array([0.3, -4.0, 1.0]), np.array([0.3, 0.15, 1.0]), width=1280, height=720, field_of_view=1.2)
@@ -101,14 +99,14 @@ def test_turning_the_camera_about_its_eye_turns_the_pelvis_alone(untrained: Load
     assert np.allclose(turned.rotations[:, :, 1:], straight.rotations[:, :, 1:], atol=0.03)
 
 
-def test_lens_and_focal_length_are_undone(untrained: LoadedLifter):
+def test_lens_and_focal_length_are_undone(moving_clip, untrained: LoadedLifter):
     clip = moving_clip(10)
     lens = replace(CAMERA, focal=0.7 * CAMERA.focal, distortion=(-0.2, 0.03, 1e-3, -1e-3, 0.0), shift=(15.0, -8.0))
     plain, bent = (lift(_keypoints(clip, camera), camera, lifter=untrained) for camera in (CAMERA, lens))
     assert np.allclose(plain.rotations, bent.rotations, atol=1e-3)
 
 
-def test_without_gravity_the_world_does_not_matter(untrained: LoadedLifter):
+def test_without_gravity_the_world_does_not_matter(moving_clip, untrained: LoadedLifter):
     keypoints = _keypoints(moving_clip(10), CAMERA)
     upside = replace(CAMERA, rotation=CAMERA.rotation @ np.diag([1.0, -1.0, -1.0]))
     one, other = (lift(keypoints, c, gravity_known=False, lifter=untrained) for c in (CAMERA, upside))
@@ -116,7 +114,7 @@ def test_without_gravity_the_world_does_not_matter(untrained: LoadedLifter):
     assert not np.array_equal(lift(keypoints, upside, lifter=untrained).rotations, one.rotations)
 
 
-def test_frames_without_points_are_bridged_but_not_long_gaps(untrained: LoadedLifter):
+def test_frames_without_points_are_bridged_but_not_long_gaps(moving_clip, untrained: LoadedLifter):
     keypoints = _keypoints(moving_clip(40), CAMERA)
     confidence = keypoints.confidence.copy()
     confidence[:, 10:13] = 0
@@ -129,7 +127,7 @@ def test_frames_without_points_are_bridged_but_not_long_gaps(untrained: LoadedLi
     assert not nobody.valid.any()
 
 
-def test_samples_begin_with_the_best_pose(untrained: LoadedLifter):
+def test_samples_begin_with_the_best_pose(moving_clip, untrained: LoadedLifter):
     keypoints = _keypoints(moving_clip(30), CAMERA)
     confidence = keypoints.confidence.copy()
     confidence[:, 10:] = 0
@@ -156,7 +154,7 @@ def test_windows_span_the_same_time_at_every_rate():
     assert near[10].all() and not near[19, WINDOW // 2 + 1 :].any()
 
 
-def test_the_camera_must_be_of_the_same_picture(untrained: LoadedLifter):
+def test_the_camera_must_be_of_the_same_picture(moving_clip, untrained: LoadedLifter):
     keypoints = _keypoints(moving_clip(3), CAMERA)
     with pytest.raises(UserError, match="1280x720"):
         keypoint_windows(keypoints, replace(CAMERA, width=640))

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 
-from carescene.clips.clip import Clip
 from carescene.errors import UserError
 from carescene.humans.kinematics import forward_kinematics, global_rotations
 from carescene.humans.mirror import mirror_motion
@@ -16,25 +15,6 @@ from reconstruction.seen_clips import clip_landmarks
 from reconstruction.seen_motion import MotionBank, frame_weights, motion_bank, read_bank, seen_windows
 
 
-def moving_clip(frames: int = 30, persons: int = 1, fps: float = 20.0, seed: int = 0) -> Clip:
-    """Somebody upright who turns and bends every joint slowly at random."""
-    rng = np.random.default_rng(seed)
-    start, speed = rng.normal(0, 0.25, (2, persons, 1, 24, 3))
-    poses = start + 0.5 * speed * np.linspace(0, 1, frames)[None, :, None, None]
-    poses[:, :, 0] = [np.pi / 2, 0.05, 0.02]  # y up to z up
-    poses[:, :, [22, 23]] = 0
-    trans = np.broadcast_to(np.linspace([0, 0, 0.95], [0.5, 0.3, 0.95], frames), (persons, frames, 3))
-    return Clip(
-        id="moving",
-        fps=fps,
-        poses=poses.astype(np.float32),
-        trans=trans.astype(np.float32),
-        betas=rng.normal(0, 1, (persons, 10)).astype(np.float32),
-        frame_label=np.zeros((persons, frames), np.int8),
-        valid=np.ones((persons, frames), bool),
-    )
-
-
 @pytest.fixture
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """A detector without errors, landmarks where the model has them."""
@@ -46,7 +26,7 @@ def exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seen_motion, "_PLACED_SIGMA", torch.zeros(len(LANDMARK)))
 
 
-def test_a_bank_knows_where_stretches_begin_and_end():
+def test_a_bank_knows_where_stretches_begin_and_end(moving_clip):
     clip = moving_clip(frames=12, persons=2)
     clip.valid[1, 3:5] = False
     clip.frame_label[0, 6:] = 5
@@ -63,7 +43,7 @@ def test_a_bank_knows_where_stretches_begin_and_end():
     assert share == pytest.approx(6**0.5 / (6**0.5 + 16**0.5), abs=1e-5)
 
 
-def test_a_bank_refuses_other_rates_and_no_people(tmp_path):
+def test_a_bank_refuses_other_rates_and_no_people(moving_clip, tmp_path):
     with pytest.raises(UserError, match="20 frames per second"):
         motion_bank([moving_clip(fps=30.0)])
     with pytest.raises(UserError, match="got none"):
@@ -72,7 +52,7 @@ def test_a_bank_refuses_other_rates_and_no_people(tmp_path):
         read_bank([tmp_path], "train")
 
 
-def test_landmarks_without_a_loop_are_those_of_the_chain():
+def test_landmarks_without_a_loop_are_those_of_the_chain(moving_clip):
     clip = moving_clip()
     bank, model = motion_bank([clip]), free_landmarks()
     flip = torch.zeros(1, dtype=torch.bool)
@@ -82,7 +62,7 @@ def test_landmarks_without_a_loop_are_those_of_the_chain():
     assert np.allclose(points[0].numpy(), clip_landmarks(clip)[2][0], atol=2e-3)  # half precision over a limb
 
 
-def test_mirrored_windows_are_mirrored_motion():
+def test_mirrored_windows_are_mirrored_motion(moving_clip):
     clip = moving_clip()
     bank = motion_bank([clip])
     world, trans = seen_motion._mirrored(bank.sixd[None].float(), bank.trans[None], torch.ones(1, dtype=torch.bool))
@@ -91,7 +71,7 @@ def test_mirrored_windows_are_mirrored_motion():
     assert torch.allclose(trans[0], moved)
 
 
-def test_the_true_pose_explains_exact_points(exact: None):
+def test_the_true_pose_explains_exact_points(moving_clip, exact: None):
     bank, generator = motion_bank([moving_clip(frames=60)]), torch.Generator().manual_seed(0)
     windows = seen_windows(bank, torch.randint(60, (64,), generator=generator), generator)
     joints, _ = forward_kinematics(windows.rotations, torch.zeros(64, 3), windows.rest)
@@ -119,7 +99,7 @@ def test_the_true_pose_explains_exact_points(exact: None):
     assert judged > 40
 
 
-def test_windows_end_with_the_motion_and_repeat_with_the_seed(exact: None):
+def test_windows_end_with_the_motion_and_repeat_with_the_seed(moving_clip, exact: None):
     bank = motion_bank([moving_clip(frames=30)])
     draw = seen_windows(bank, torch.zeros(20, dtype=torch.long), torch.Generator().manual_seed(3))
     confidence = draw.seen.features[:, :-6].unflatten(1, (WINDOW, len(LANDMARK), 3))[..., 2]
