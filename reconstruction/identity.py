@@ -184,23 +184,19 @@ def _tracklets(
         names = known[frame] if known is not None else [None] * len(found)
         sizes = _sizes(pixels[frame], confidence[frame], None if areas is None else areas[frame])
         looks = None if appearance is None else appearance[frame]
-        alive = [
-            track
-            for track in tracks
-            if time - track.time <= memory_s or (track.known is not None and track.known in names)
-        ]
         usable = np.flatnonzero(np.isfinite(found).all(-1).any(-1)).tolist()
-        cost = np.full((len(alive), len(found)), np.inf)
-        for row, track in enumerate(alive):
-            for index in usable:
-                look = None if looks is None else looks[index]
-                cost[row, index] = _difference(track, found[index], sizes[index], time, names[index], look)
-            missed = frame - 1 - track.members[-1][0]
-            cost[row] += _HIDDEN_COST * min(missed, 3)
-        if followed is None:
-            taken = {index: alive[row] for row, index in _assign(cost)}
-        else:
+        if followed is not None:
             taken = {index: paths[followed[frame][index]] for index in usable if followed[frame][index] in paths}
+        else:
+            alive = [one for one in tracks if time - one.time <= memory_s or (one.known and one.known in names)]
+            cost = np.full((len(alive), len(found)), np.inf)
+            for row, track in enumerate(alive):
+                missed = frame - 1 - track.members[-1][0]
+                for index in usable:
+                    look = None if looks is None else looks[index]
+                    unlike = _difference(track, found[index], sizes[index], time, names[index], look)
+                    cost[row, index] = unlike + _HIDDEN_COST * min(missed, 3)
+            taken = {index: alive[row] for row, index in _assign(cost)}
         for index in usable:
             look = None if looks is None else looks[index]
             if index in taken:

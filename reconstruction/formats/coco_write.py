@@ -104,6 +104,7 @@ def _annotation(keypoints: Keypoints, person: int, frame: int, columns: np.ndarr
         "area": round(area, 2),
         "iscrowd": 0,
         "num_keypoints": int(seen.sum()),
+        "segmentation": [],
         "keypoints": [value for (x, y), v in zip(rounded, flags.tolist(), strict=True) for value in (x, y, v)],
         "score": round(float(trust[seen].mean()) if seen.any() else 0.0, 4),
         # With these CVAT makes one track of each person, in which every frame can be corrected.

@@ -112,6 +112,17 @@ def test_names_of_the_file_win():
     assert {one.item() for one in link_people(alone, trust, times, known=changed)[20:]} == {1}
 
 
+def test_paths_of_a_detector_stay_together():
+    """A path is one person even where poses jump; the path that begins where another ended is the same person."""
+    paths = np.full((1, 60, 2), 300.0)
+    paths[0, 20:, 0] = 900.0
+    pixels, confidence, times, _ = film(paths, np.random.default_rng(0))
+    followed = [[7]] * 40 + [[8]] * 20
+    found = link_people(pixels, confidence, times, followed=followed)
+    assert [one.tolist() for one in found] == [[0]] * 60
+    assert [one.tolist() for one in link_people(pixels, confidence, times)] == [[0]] * 20 + [[1]] * 40
+
+
 def test_mistakes_of_a_detector_are_left_out():
     """A ghost of 2 frames, and a detection without a point."""
     paths = np.stack([np.full((40, 2), 200.0), np.full((40, 2), 700.0)])
