@@ -50,10 +50,10 @@ def curve_chart(
     else:
         high_y = 1.08 * high_y if high_y > 0 else 1.0
 
-    def across(x: float) -> float:
+    def across(x: float | int) -> float:
         return _LEFT + (x - low_x) / (high_x - low_x) * (_WIDTH - _LEFT - _RIGHT)
 
-    def down(y: float) -> float:
+    def down(y: float | int) -> float:
         value = math.log10(y) if log else y
         return _HEIGHT - _BOTTOM - (value - low_y) / (high_y - low_y) * (_HEIGHT - _TOP - _BOTTOM)
 
@@ -125,6 +125,6 @@ def _path(x: np.ndarray, y: np.ndarray, across: Callable[[float], float], down: 
     return "".join(steps)
 
 
-def _text(x: float, y: float, text: str, anchor: str, *, bold: bool = False) -> str:
+def _text(x: float | int, y: float | int, text: str, anchor: str, *, bold: bool = False) -> str:
     weight = ' font-weight="600"' if bold else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{weight}>{html.escape(text)}</text>'

@@ -179,7 +179,7 @@ def _shown(
         yield ready[1]
 
 
-def _fitted(picture: Picture, size: tuple[int, int]) -> Picture:
+def _fitted(picture: Picture, size: tuple[int, int]) -> UInt8[np.ndarray, "rows columns 3"]:
     return np.asarray(
         Image.fromarray(picture).resize(size, Image.Resampling.BOX if picture.shape[1] > size[0] else None)
     )
@@ -217,6 +217,6 @@ def _captioned(picture: Picture, caption: str) -> Picture:
     return np.asarray(image)
 
 
-def _row(panels: list[Picture]) -> Picture:
+def _row(panels: list[Picture]) -> UInt8[np.ndarray, "height total 3"]:
     gap = np.full((panels[0].shape[0], _GAP, 3), 255, np.uint8)
     return np.concatenate([panels[0], gap, panels[1], gap, panels[2]], axis=1)

@@ -11,8 +11,11 @@ from scipy.ndimage import binary_dilation
 
 from carescene.clips.clip import Clip
 from carescene.clips.frame_labels import frame_labels
+from carescene.clips.taxonomy import OMNIFALL_ID
 from carescene.humans.skeleton import JOINT
+from carescene.humans.skin_points import load_skin_points
 from carescene.scenes.carriers import as_bed, bed_places, seat_places
+from carescene.scenes.contact_measures import carrying_points
 from carescene.scenes.fitting_furniture import HEIGHTS, surface_height
 from carescene.scenes.furniture import default_object
 from carescene.scenes.resting import Resting, clip_joints, find_resting
@@ -34,8 +37,11 @@ _ON_OFF_S: Final = 1.0
 _SAME_M: Final = 0.20
 _BESIDE_M: Final = 0.10
 _BESIDE_BED_M: Final = 0.30
-# Spread of flesh under the pelvis between people, and of reconstructed heights.
+# Spread of reconstructed heights of who rests.
 CONTACT_SIGMA_M: Final = 0.03
+# Frames of a rest that are looked at, and how deep skin lies in what carries it.
+_SKIN_FRAMES: Final = 12
+_SINK_M: Final = 0.005
 
 
 def labelled(clip: Clip) -> Clip:
@@ -69,11 +75,22 @@ def find_carried(clip: Clip, joints: Float[np.ndarray, "person frame 24 3"]) -> 
         level = float(np.median(pelvis[frames, 2]))
         frames &= np.abs(pelvis[:, 2] - level) < _STEADY_M
         if frames.sum() / clip.fps >= _LEAST_S:
-            height = rest.height + level - float(np.median(pelvis[rest.frames, 2]))
+            height = _lowest_skin(clip, rest, frames)
             at = np.median(pelvis[frames, :2], axis=0)
             kept.append(dataclasses.replace(rest, frames=frames, at=at, height=height))
     # Who lies shows more of a thing than who sits.
     return sorted(kept, key=lambda rest: (rest.kind != "lie", -int(rest.frames.sum())))
+
+
+def _lowest_skin(clip: Clip, rest: Resting, frames: Bool[np.ndarray, "frame"]) -> float:
+    """Height of what carries somebody, metres: the lowest skin of back or buttocks, whichever way they are turned."""
+    some = np.flatnonzero(frames)
+    some = some[np.unique(np.linspace(0, len(some) - 1, _SKIN_FRAMES).round().astype(int))]
+    skin = load_skin_points()
+    label = OMNIFALL_ID["lying" if rest.kind == "lie" else "sitting"]
+    points = skin.of_person(clip.poses[rest.person, some], clip.trans[rest.person, some], clip.betas[rest.person])
+    lowest = points[:, carrying_points(label, skin), 2].min(axis=1)
+    return float(np.median(lowest)) + _SINK_M
 
 
 def carrying_things(
