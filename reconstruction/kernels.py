@@ -21,10 +21,10 @@ def soft_length(
 
 
 def student(
-    squares: Float[np.ndarray, "*batch"], freedom: float, size: int
+    squares: Float[np.ndarray, "*batch"], freedom: float
 ) -> tuple[Float[np.ndarray, "*batch"], Float[np.ndarray, "*batch"]]:
-    """Cost (ν + d) log(1 + s / ν) of a Student t distribution over d numbers, and its weight (ν + d) / (ν + s).
+    """Cost ν log(1 + s / ν) and its weight ν / (ν + s).
 
-    Scaled by ν / (ν + d), so that small errors weigh as under a Gaussian.
+    That of a Student t distribution, but scaled so that small errors weigh as under a Gaussian.
     """
     return freedom * np.log1p(squares / freedom), freedom / (freedom + squares)

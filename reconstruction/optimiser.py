@@ -55,7 +55,7 @@ _LONGEST_TURN: Final = 1.0
 
 
 @dataclass
-class _Bodies:
+class Bodies:
     """The unknowns, chain by chain."""
 
     rotations: list[np.ndarray]
@@ -65,7 +65,7 @@ class _Bodies:
 
 
 @dataclass
-class _Step:
+class Step:
     """A change of the unknowns: of the frames of each chain, of what all share, of each chain's betas."""
 
     frames: list[np.ndarray]
@@ -110,13 +110,13 @@ class Optimiser:
     def step(self) -> dict[str, float]:
         """One outer iteration; returns the energy of every term after it, their total and what the step gained."""
         run, options = self.run, self.options
-        bodies, contexts, free = self._take(run.state), self.contexts(), self._free()
+        bodies, contexts, free = self.take(run.state), self.contexts(), self._free()
         gained, energies = 0.0, {}
         while run.damping < _MOST_DAMPING and not gained:
-            before, step = self._solve(bodies, contexts, free, run.damping)
+            before, step = self.solve_step(bodies, contexts, free, run.damping)
             energies = energies or before
             for length in _SHORTER if step is not None else ():
-                trial = self._moved(bodies, step, length, free)
+                trial = self.moved(bodies, step, length, free)
                 after = self._energies(trial, contexts, free)
                 gain = sum(before.values()) - sum(after.values())
                 if gain > 0:
@@ -148,7 +148,7 @@ class Optimiser:
         view = self.problem.camera.focal, forward, max(abs(float(run.state.affinity[0])), 1e-9)
         if run.stage == 0 or options.contact_iterations == 0:
             return [Context(kernel, *view)] * len(self.chains)
-        bodies, reach = self._take(run.state), options.reach(run.stage, run.round)
+        bodies, reach = self.take(run.state), options.reach(run.stage, run.round)
         motions = list(zip(self.chains, bodies.rotations, bodies.trans, bodies.betas, strict=True))
         whole = run.stage > 1
         joints = [chain_joints(chain, self.model, *motion) for chain, *motion in motions] if whole else []
@@ -169,8 +169,8 @@ class Optimiser:
 
     def equations(self, index: int, context: Context) -> tuple[dict[str, float], NormalEquations]:
         """Energies and normal equations of one chain at the present state, all joints free."""
-        bodies = self._take(self.run.state)
-        energies, equations = self._chain(bodies, index, context, FREE_JOINTS, slopes=True)
+        bodies = self.take(self.run.state)
+        energies, equations = self.chain(bodies, index, context, FREE_JOINTS, slopes=True)
         assert equations is not None
         return energies, equations
 
@@ -194,15 +194,16 @@ class Optimiser:
         while not self.done and self.options.most(self.run.stage) == 0:
             self.run.stage += 1
 
-    def _take(self, state: State) -> _Bodies:
-        return _Bodies(
+    def take(self, state: State) -> Bodies:
+        """The unknowns of a state, chain by chain."""
+        return Bodies(
             [state.rotations[chain.person, chain.frames] for chain in self.chains],
             [state.trans[chain.person, chain.frames] for chain in self.chains],
             [state.betas[chain.person] for chain in self.chains],
             state,
         )
 
-    def _give(self, bodies: _Bodies) -> State:
+    def _give(self, bodies: Bodies) -> State:
         rotations, trans = bodies.state.rotations.copy(), bodies.state.trans.copy()
         betas = bodies.state.betas.copy()
         for index, chain in enumerate(self.chains):
@@ -211,9 +212,10 @@ class Optimiser:
             betas[chain.person] = bodies.betas[index]
         return dataclasses.replace(bodies.state, rotations=rotations, trans=trans, betas=betas)
 
-    def _chain(
-        self, bodies: _Bodies, index: int, context: Context, free: tuple[int, ...], *, slopes: bool
+    def chain(
+        self, bodies: Bodies, index: int, context: Context, free: tuple[int, ...], *, slopes: bool
     ) -> tuple[dict[str, float], NormalEquations | None]:
+        """Energies of one chain with its person's shape, and its normal equations if `slopes` are wanted."""
         state = bodies.state
         common = Common(camera_of(state.camera, self.problem.camera), state.affinity, state.offsets)
         energies, equations = chain_energy(
@@ -230,16 +232,16 @@ class Optimiser:
             equations.shared_slope[BETAS] += slope
         return energies, equations
 
-    def _energies(self, bodies: _Bodies, contexts: list[Context], free: tuple[int, ...]) -> dict[str, float]:
+    def _energies(self, bodies: Bodies, contexts: list[Context], free: tuple[int, ...]) -> dict[str, float]:
         total, _, _ = common_energy(self.problem, bodies.state, self.options.sigmas)
         for index, context in enumerate(contexts):
-            energies, _ = self._chain(bodies, index, context, free, slopes=False)
+            energies, _ = self.chain(bodies, index, context, free, slopes=False)
             total = {name: total.get(name, 0.0) + energies.get(name, 0.0) for name in total | energies}
         return total
 
-    def _solve(
-        self, bodies: _Bodies, contexts: list[Context], free: tuple[int, ...], damping: float
-    ) -> tuple[dict[str, float], _Step | None]:
+    def solve_step(
+        self, bodies: Bodies, contexts: list[Context], free: tuple[int, ...], damping: float
+    ) -> tuple[dict[str, float], Step | None]:
         """Energies before a damped step, and the step; None if the equations could not be solved."""
         total, square, slope = common_energy(self.problem, bodies.state, self.options.sigmas)
         alone = free != FREE_JOINTS
@@ -252,7 +254,7 @@ class Optimiser:
         solved = []
         try:
             for index, context in enumerate(contexts):
-                energies, equations = self._chain(bodies, index, context, free, slopes=True)
+                energies, equations = self.chain(bodies, index, context, free, slopes=True)
                 assert equations is not None
                 total = {name: total.get(name, 0.0) + energies.get(name, 0.0) for name in total | energies}
                 first = len(unknown) + len(own) * index
@@ -270,9 +272,9 @@ class Optimiser:
         change = np.zeros(NUM_COMMON)
         change[unknown] = shared[: len(unknown)]
         betas = shared[len(unknown) :].reshape(len(self.chains), -1) if len(own) else np.zeros((len(self.chains), 10))
-        return total, _Step(steps, change, betas)
+        return total, Step(steps, change, betas)
 
-    def _moved(self, bodies: _Bodies, step: _Step, length: float, free: tuple[int, ...]) -> _Bodies:
+    def moved(self, bodies: Bodies, step: Step, length: float, free: tuple[int, ...]) -> Bodies:
         """The bodies after a part of a step."""
         state, rotations, trans = bodies.state, [], []
         change = length * step.common
@@ -294,4 +296,4 @@ class Optimiser:
             after[:, list(free)] = before[:, list(free)] @ exp_turn((world.swapaxes(-1, -2) @ turns[..., None])[..., 0])
             rotations.append(after)
             trans.append(place + moved[:, :3])
-        return _Bodies(rotations, trans, betas, state)
+        return Bodies(rotations, trans, betas, state)

@@ -6,6 +6,7 @@ import numpy as np
 
 from carescene.humans.skeleton import JOINT
 from carescene.simulation.pose_limits import LIMITS, NEUTRAL
+from reconstruction.chains import USUAL_FPS
 from reconstruction.kernels import student
 from reconstruction.posed import FREE_JOINTS, log_slope, log_turn
 from reconstruction.window import CAMERA, Window
@@ -30,9 +31,10 @@ def label_energy(window: Window) -> float:
     flat = turns.reshape(len(turns), -1)
     pulled = (information @ flat[..., None])[..., 0]
     squares = (pulled * flat).sum(-1)
-    cost, weight = student(squares, sigmas.label_freedom, flat.shape[1])
+    cost, weight = student(squares, sigmas.label_freedom)
+    temper = np.minimum(chain.frame_weight[window.own] / USUAL_FPS / sigmas.label_memory, 1.0)
     if window.into is not None:
-        weight = sigmas.label_temper * weight
+        weight = temper * weight
         # A turn ω in the world is G' ω in the joint's own frame.
         slopes = log_slope(turns) @ posed.world[:, free].swapaxes(-1, -2)
         columns = np.flatnonzero(np.repeat(np.isin(free, window.free), 3))
@@ -50,7 +52,7 @@ def label_energy(window: Window) -> float:
         weighted = weight[:, None, None] * by_camera.swapaxes(1, 2)
         window.into.corner[pitch_roll, pitch_roll] += (weighted @ information[:, :3, :3] @ by_camera).sum(0)
         window.into.shared_slope[pitch_roll] += (weighted @ pulled[:, :3, None]).sum(0)[:, 0]
-    return sigmas.label_temper * float(cost.sum()) / 2
+    return float((temper * cost).sum()) / 2
 
 
 def _block_product(blocks: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ class Sigmas:
         kernel: of the key points, in their sigmas: what is much further off counts as an outlier (Geman-McClure).
         kernel_start: the kernel's width at first; so wide that nothing is an outlier yet.
         kernel_shrink: factor on the width from one iteration to the next.
-        label_temper: how much of a label's information is believed: errors of neighbouring frames are the same error.
+        label_memory: labels this near in time share their error (seconds): together they count as one.
         label_freedom: degrees of freedom of the labels' Student t distribution; few make a wrong label harmless.
         acceleration: of a joint, m/s^2. Too small a value pulls people towards the camera instead of smoothing them.
         acceleration_kernel: of the same, in sigmas: beyond it costs grow linearly (falls end in a blow).
@@ -46,7 +46,7 @@ class Sigmas:
     kernel: float = 4.0
     kernel_start: float = 20.0
     kernel_shrink: float = 0.55
-    label_temper: float = 0.3
+    label_memory: float = 0.4
     label_freedom: float = 66.0
     acceleration: float = 6.0
     acceleration_kernel: float = 3.0
