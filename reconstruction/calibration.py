@@ -39,10 +39,8 @@ from reconstruction.upright import (
     take,
 )
 
-# Errors of posture last for many places; the factor makes 68 % of true cameras lie within one stated deviation.
-_TEMPER: Final = 0.25
 # Observations that are believed at least so much count as upright people.
-_UPRIGHT: Final = 0.3
+_UPRIGHT: Final = 0.5
 # With less than this many upright people in different places, nothing is learnt from them.
 _FEWEST: Final = 3.0
 # Up to so many, sizes of sitting and lying people are worth reading as well.
@@ -162,7 +160,7 @@ def _starts(
         costs = search(observations, cameras) if len(observations) else np.zeros(len(cameras))
         evidence = priors.evidence(mode)
         prior = [float(np.sum(evidence(camera, _NOBODY) ** 2)) for camera in cameras]
-        ranked = np.argsort(_TEMPER * costs + np.array(prior))
+        ranked = np.argsort(costs + np.array(prior))
         found.append((mode, [cameras[k] for k in ranked[:_STARTS]]))
     return found
 
@@ -200,7 +198,7 @@ def _best(
         evidence = [priors.evidence(mode), *extra]
         fits += [
             dataclasses.replace(fit, cost=fit.cost - 2 * float(np.log(mode.share / mode.sd)))
-            for fit in fit_camera(observations, cameras, evidence, num_persons, _TEMPER)
+            for fit in fit_camera(observations, cameras, evidence, num_persons)
         ]
     return min(fits, key=lambda fit: fit.cost)
 

@@ -17,6 +17,9 @@ from carescene.rendering.camera import Camera
 from carescene.rendering.lens import distort, undistort
 from reconstruction.camera_parameters import angles_of, rotation_of
 from reconstruction.upright import (
+    BENT_COVARIANCE,
+    BENT_LEAN_COVARIANCE,
+    BENT_LOWER,
     HALF_WIDTH,
     LEAN_COVARIANCE,
     LEVEL_COVARIANCE,
@@ -33,15 +36,15 @@ Evidence = Callable[[Camera, np.ndarray], np.ndarray]
 
 _LEVELS: Final = len(LEVEL_HEIGHT)
 _NEAREST: Final = 0.1
-# Geman-McClure's scale in units of the degrees of freedom: from wide to what upright people reach in 95 % of frames.
-_ROBUST: Final = (30.0, 12.0, 6.0, 4.0)
+_STAGES: Final = 5
 _STEPS: Final = 4
 _CLOSE: Final = 0.02
 _MISSING: Final = 1e12
 _WHITENER: Final = np.linalg.inv(np.linalg.cholesky(LEVEL_COVARIANCE))
-# What is no upright person puts its levels anywhere: standard deviation in units of its size, and share of such.
+# What is no person at all puts its levels anywhere: standard deviation in units of its size.
 _ANYTHING: Final = 0.3
-_OTHERS: Final = 0.3
+# Of upright people, of people who bend, sit, lie or fall, and of anything else.
+_SHARES: Final = np.array([0.6, 0.3, 0.1])
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,8 @@ class Fit:
         camera: in the world of a reconstruction.
         heights: of each person's levels, metres, `(person, level)`.
         information: inverse covariance of (log f, pitch, roll, log h, k1, then all heights).
-        cost: robust cost with all evidence; smaller is better.
-        trust: how much each observation was believed to be an upright person, 0 to 1.
-        distances: Mahalanobis distance squared of each observation over its degrees of freedom.
+        cost: minus twice the log of the posterior; smaller is better.
+        trust: probability of each observation to be of an upright person.
     """
 
     camera: Camera
@@ -62,7 +64,6 @@ class Fit:
     information: Float[np.ndarray, "unknown unknown"]
     cost: float
     trust: Float[np.ndarray, "observation"]
-    distances: Float[np.ndarray, "observation"]
 
 
 def project(camera: Camera, points: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 2"]:
@@ -108,18 +109,16 @@ def fit_camera(
     starts: Sequence[Camera],
     evidence: Sequence[Evidence],
     num_persons: int,
-    temper: float,
 ) -> list[Fit]:
-    """Fit the camera from each start, by iteratively reweighted Levenberg-Marquardt steps.
+    """Fit the camera from each start, by expectation-maximisation with Levenberg-Marquardt steps.
 
     Args:
         observations: of people who are upright, or not: those that fit to no upright person lose their weight.
         starts: cameras from which to start, such as `search` finds.
         evidence: what else is known.
         num_persons: of the video.
-        temper: factor on the information of the observations, for errors of one person's posture go together.
     """
-    return [_fit(observations, start, evidence, num_persons, temper) for start in starts]
+    return [_fit(observations, start, evidence, num_persons) for start in starts]
 
 
 def search(observations: LevelObservations, cameras: Sequence[Camera], most: int = 80) -> Float[np.ndarray, "camera"]:
@@ -135,68 +134,75 @@ def search(observations: LevelObservations, cameras: Sequence[Camera], most: int
     costs = []
     for camera in cameras:
         places = _first_places(camera, observations, heights)
-        lower = _noise(camera, observations, heights, places, STEP_COVARIANCE + LEVEL_COVARIANCE)
-        parts = _whiten(camera, observations, heights, places, lower)
-        costs.append(float(observations.weight @ _surprise(observations, parts, lower)))
+        surprise, _, _ = _surprise(camera, observations, heights, places, STEP_COVARIANCE + LEVEL_COVARIANCE)
+        costs.append(float(observations.weight @ surprise))
     return np.array(costs)
 
 
-def _fit(
-    observations: LevelObservations, camera: Camera, evidence: Sequence[Evidence], num_persons: int, temper: float
-) -> Fit:
+def _fit(observations: LevelObservations, camera: Camera, evidence: Sequence[Evidence], num_persons: int) -> Fit:
     heights = np.tile(STATURE * LEVEL_HEIGHT, (num_persons, 1))
+    places = _first_places(camera, observations, heights[observations.person])
+    best: Fit | None = None
+    for stage in range(_STAGES + 1):
+        # At first nobody's own heights are known. The noise is kept while steps are compared, or it would pay to make
+        # it larger; what counts in the end is the likelihood with the noise as it is, which a stage may make worse.
+        each = heights[observations.person]
+        upwards = STEP_COVARIANCE + (LEVEL_COVARIANCE if stage == 0 else 0)
+        surprise, trust, lower = _surprise(camera, observations, each, places, upwards)
+        if stage > 0:
+            parts = _whiten(camera, observations, each, places, lower)
+            matrix, _, _ = _normal(parts, observations.person, observations.weight * trust, num_persons)
+            residual, slope = _differentiate(evidence, camera, heights)
+            cost = float(observations.weight @ surprise + residual @ residual)
+            if best is None or cost < best.cost - _CLOSE:
+                best = Fit(camera, heights, matrix + slope.T @ slope, cost, trust)
+            elif stage > 2:
+                break
+        if stage < _STAGES:
+            weight = observations.weight * trust
+            camera, heights, places = _descend(observations, camera, heights, places, lower, evidence, weight)
+    assert best is not None
+    settled, information = _in_our_world(best.camera, best.information)
+    return dataclasses.replace(best, camera=settled, information=information)
+
+
+def _descend(
+    observations: LevelObservations, camera: Camera, heights: np.ndarray, places: np.ndarray, lower: np.ndarray,
+    evidence: Sequence[Evidence], weight: np.ndarray,
+) -> tuple[Camera, np.ndarray, np.ndarray]:  # fmt: skip
+    """Levenberg-Marquardt steps with one noise and one set of weights."""
 
     def known(camera: Camera, heights: np.ndarray) -> np.ndarray:
         prior = ((heights - STATURE * LEVEL_HEIGHT) @ _WHITENER.T).ravel()
         stature = posterior_stature(heights)
         return np.concatenate([prior, *(one(camera, stature) for one in evidence)])
 
-    places = _first_places(camera, observations, heights[observations.person])
-    trust = np.ones(len(observations))
-    distance = dof = np.ones(len(observations))
-    information = np.eye(5 + heights.size)
     damping = 1e-3
-    for robust in (*_ROBUST, _ROBUST[-1]):
-        # The noise is kept while steps are compared: it would pay to make it larger.
-        lower = _noise(camera, observations, heights[observations.person], places, STEP_COVARIANCE)
-        for _ in range(_STEPS):
-            each = heights[observations.person]
-            parts = _whiten(camera, observations, each, places, lower)
-            distance, dof = _distances(parts)
-            trust = (1 + distance / (robust * dof)) ** -2
-            weight = temper * observations.weight * trust
-            matrix, gradient, back = _normal(parts, observations.person, weight, num_persons)
-            residual, slope = _differentiate(evidence, camera, heights)
-            matrix += slope.T @ slope
-            gradient += slope.T @ residual
-            information = matrix
-            now = _total(observations, distance, dof, robust, residual, temper)
-            accepted = False
-            for _ in range(6):
-                step = -np.linalg.solve(matrix + damping * np.diag(np.diag(matrix)), gradient)
-                step[:5] = np.clip(step[:5], -0.3, 0.3)
-                moved, changed = move_camera(camera, step[:5]), heights + step[5:].reshape(heights.shape)
-                shifted = places + back(step)
-                distance_then = _distances_at(moved, observations, changed[observations.person], shifted, lower)
-                then = _total(observations, distance_then, dof, robust, known(moved, changed), temper)
-                if np.isfinite(then) and then < now:
-                    camera, heights, places = moved, changed, shifted
-                    damping, accepted = max(damping / 5, 1e-7), True
-                    break
-                damping = min(damping * 6, 1e6)
-            if not accepted or now - then < _CLOSE:
+    for _ in range(_STEPS):
+        parts = _whiten(camera, observations, heights[observations.person], places, lower)
+        matrix, gradient, back = _normal(parts, observations.person, weight, len(heights))
+        residual, slope = _differentiate(evidence, camera, heights)
+        matrix += slope.T @ slope
+        gradient += slope.T @ residual
+        now = then = float(weight @ _distances(parts)[0] + residual @ residual)
+        for _ in range(6):
+            step = -np.linalg.solve(matrix + damping * np.diag(np.diag(matrix)), gradient)
+            step[:5] = np.clip(step[:5], -0.3, 0.3)
+            moved, changed = move_camera(camera, step[:5]), heights + step[5:].reshape(heights.shape)
+            shifted = places + back(step)
+            distance, _, _ = _distances(
+                _whiten_places(moved, observations, changed[observations.person], shifted, lower)
+            )
+            ends = known(moved, changed)
+            trial = float(weight @ distance + ends @ ends)
+            if np.isfinite(trial) and trial < now:
+                camera, heights, places, then = moved, changed, shifted, trial
+                damping = max(damping / 5, 1e-7)
                 break
-    each = heights[observations.person]
-    lower = _noise(camera, observations, each, places, STEP_COVARIANCE)
-    parts = _whiten(camera, observations, each, places, lower)
-    distance, dof = _distances(parts)
-    trust = (1 + distance / (_ROBUST[-1] * dof)) ** -2
-    matrix, _, _ = _normal(parts, observations.person, temper * observations.weight * trust, num_persons)
-    residual, slope = _differentiate(evidence, camera, heights)
-    information = matrix + slope.T @ slope
-    cost = float(temper * observations.weight @ _surprise(observations, parts, lower) + residual @ residual)
-    settled, information = _in_our_world(camera, information)
-    return Fit(settled, heights, information, cost, trust, distance / dof)
+            damping = min(damping * 6, 1e6)
+        if now - then < _CLOSE:
+            break
+    return camera, heights, places
 
 
 def _in_our_world(camera: Camera, information: np.ndarray) -> tuple[Camera, np.ndarray]:
@@ -245,13 +251,10 @@ def _by_point(camera: Camera, observations: LevelObservations, points: np.ndarra
     return np.where(observations.seen[..., None, None], slope, 0)
 
 
-def _noise(
-    camera: Camera, observations: LevelObservations, heights: np.ndarray, places: np.ndarray, upwards: np.ndarray
-) -> np.ndarray:
-    """Cholesky factors `(n, 2 levels, 2 levels)` of the covariance of the pixels around upright people."""
-    slope = _by_point(camera, observations, _points(heights, places))
+def _noise(observations: LevelObservations, slope: np.ndarray, upwards: np.ndarray, sideways: np.ndarray) -> np.ndarray:
+    """Cholesky factors `(n, 2 levels, 2 levels)` of the covariance of the pixels, from that of points in the world."""
     count = 2 * _LEVELS
-    spread = np.stack([LEAN_COVARIANCE, LEAN_COVARIANCE, upwards])
+    spread = np.stack([sideways, sideways, upwards])
     noise = np.einsum("nlac,nmbc,clm->nlamb", slope, slope, spread, optimize=True).reshape(-1, count, count)
     aside = np.where(observations.single, HALF_WIDTH * STATURE, 0) ** 2
     own = np.where(observations.seen, observations.sigma, 0) ** 2
@@ -292,48 +295,63 @@ def _whiten(
     return white[..., 0], white[..., 1:6], white[..., 6 : 6 + _LEVELS], white[..., 6 + _LEVELS :]
 
 
-def _surprise(observations: LevelObservations, parts: tuple[np.ndarray, ...], lower: np.ndarray) -> np.ndarray:
-    """Minus twice the log likelihood of each observation, as an upright person or as anything else.
+def _surprise(
+    camera: Camera, observations: LevelObservations, heights: np.ndarray, places: np.ndarray, upwards: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Minus twice the log likelihood of each observation, the probability of an upright person, and its noise.
 
-    A Gaussian of the pixels at right angles to the directions in which they move with the person's place, mixed with
-    one as wide as the person is large. The determinant matters: else cameras at which everything would be blurred win.
+    A mixture: upright people, people who bend, sit or fall (lower, leaning, and much more varied), and anything else,
+    as wide as the person is large. Each is a Gaussian of the pixels at right angles to the directions in which they
+    move with the person's place. The determinants matter: else cameras at which everything would be blurred win.
     """
-    distance, dof = _distances(parts)
-    white = parts[3]
+    slope = _by_point(camera, observations, _points(heights, places))
+    lower = _noise(observations, slope, upwards, LEAN_COVARIANCE)
+    upright, dof = _gaussian(_whiten_places(camera, observations, heights, places, lower), observations, lower)
+    loose = _noise(observations, slope, BENT_COVARIANCE + upwards - STEP_COVARIANCE, BENT_LEAN_COVARIANCE)
+    low = np.maximum(heights + BENT_LOWER, 0.05)
+    bent, _ = _gaussian(_whiten_places(camera, observations, low, places, loose), observations, loose)
+    size = np.where(observations.seen[..., None], observations.pixels, np.nan)
+    size = np.nanmax(np.nanmax(size, axis=1) - np.nanmin(size, axis=1), axis=-1)
+    other = dof * (2 * np.log(_ANYTHING * np.maximum(size, 1.0)) + 1)
+    logs = np.stack([-upright / 2, -bent / 2, -other / 2]) + np.log(_SHARES)[:, None]
+    total = np.logaddexp.reduce(logs, axis=0)
+    return -2 * total, np.exp(logs[0] - total), lower
+
+
+def _gaussian(
+    parts: tuple[np.ndarray, np.ndarray], observations: LevelObservations, lower: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Minus twice the log density, less a constant, and degrees of freedom."""
+    distance, dof, white = _distances(parts)
     slope = lower @ white
     inner = np.linalg.slogdet(np.einsum("nri,nrj->nij", white, white) + 1e-12 * np.eye(2))[1]
     outer = np.linalg.slogdet(np.einsum("nri,nrj->nij", slope, slope) + 1e-12 * np.eye(2))[1]
     missing = 2 * np.log(_MISSING) * (~observations.seen).sum(-1)
-    whole = 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(-1) - missing + inner - outer
-    size = np.where(observations.seen[..., None], observations.pixels, np.nan)
-    size = np.nanmax(np.nanmax(size, axis=1) - np.nanmin(size, axis=1), axis=-1)
-    other = dof * (2 * np.log(_ANYTHING * np.maximum(size, 1.0)) + 1)
-    return -2 * np.logaddexp(-(distance + whole) / 2 + np.log(1 - _OTHERS), -other / 2 + np.log(_OTHERS))
+    return distance + 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(-1) - missing + inner - outer, dof
 
 
-def _distances_at(
+def _whiten_places(
     camera: Camera, observations: LevelObservations, heights: np.ndarray, places: np.ndarray, lower: np.ndarray
-) -> np.ndarray:
-    """The distances of `_distances` alone."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Whitened residuals and their slopes by place alone."""
     points = _points(heights, places)
     residual = np.where(observations.seen[..., None], project(camera, points) - observations.pixels, 0)
     by_place = _by_point(camera, observations, points)[..., :2]
     shape = (len(points), 2 * _LEVELS)
-    columns = np.concatenate([residual.reshape(*shape, 1), by_place.reshape(*shape, 2)], axis=-1)
-    white = np.linalg.solve(lower, columns)
-    return _distances((white[..., 0], white, white, white[..., 1:]))[0]
+    white = np.linalg.solve(lower, np.concatenate([residual.reshape(*shape, 1), by_place.reshape(*shape, 2)], axis=-1))
+    return white[..., 0], white[..., 1:]
 
 
-def _distances(parts: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Mahalanobis distance squared at the best place nearby, and degrees of freedom."""
-    residual, _, _, by_place = parts
+def _distances(parts: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mahalanobis distance squared at the best place nearby, degrees of freedom, and the slopes by place."""
+    residual, by_place = parts[0], parts[-1]
     matrix = np.einsum("nri,nrj->nij", by_place, by_place) + 1e-9 * np.eye(2)
     vector = np.einsum("nri,nr->ni", by_place, residual)
     # What a further step of the place would take away.
     gain = np.einsum("ni,ni->n", vector, np.linalg.solve(matrix, vector[..., None])[..., 0])
     levels = (np.abs(by_place).sum(-1) > 1e-4).reshape(len(residual), _LEVELS, 2).any(-1).sum(-1)
     distance = np.maximum((residual**2).sum(-1) - np.maximum(gain, 0) * 0.999, 0)
-    return distance, np.maximum(2.0 * levels - 2, 1.0)
+    return distance, np.maximum(2.0 * levels - 2, 1.0), by_place
 
 
 def _normal(
@@ -390,19 +408,6 @@ def _differentiate(evidence: Sequence[Evidence], camera: Camera, heights: np.nda
     return np.concatenate([prior, residual]), slope
 
 
-def _bounded(distance: np.ndarray, dof: np.ndarray, robust: float) -> np.ndarray:
-    """Geman-McClure's function of the distances."""
-    scale = robust * dof
-    return scale * distance / (scale + distance)
-
-
-def _total(
-    observations: LevelObservations, distance: np.ndarray, dof: np.ndarray, robust: float, residual: np.ndarray,
-    temper: float,
-) -> float:  # fmt: skip
-    return float(temper * observations.weight @ _bounded(distance, dof, robust) + residual @ residual)
-
-
 def parameter_covariance(fit: Fit) -> Float[np.ndarray, "5 5"]:
     """Covariance of (log f, pitch, roll, log h, k1), everything else left free."""
     return np.linalg.inv(fit.information)[:5, :5]
@@ -411,18 +416,16 @@ def parameter_covariance(fit: Fit) -> Float[np.ndarray, "5 5"]:
 def believe(
     observations: LevelObservations, camera: Camera, heights: Float[np.ndarray, "person level"]
 ) -> Float[np.ndarray, "observation"]:
-    """How much each observation looks like an upright person to a fitted camera, 0 to 1."""
+    """Probability that each observation is of an upright person, for a fitted camera."""
     if len(observations) == 0:
         return np.zeros(0)
     each = heights[observations.person]
     places = _first_places(camera, observations, each)
-    lower = _noise(camera, observations, each, places, STEP_COVARIANCE)
     for _ in range(3):
-        parts = _whiten(camera, observations, each, places, lower)
-        by_place = parts[3]
+        slope = _by_point(camera, observations, _points(each, places))
+        lower = _noise(observations, slope, STEP_COVARIANCE, LEAN_COVARIANCE)
+        residual, by_place = _whiten_places(camera, observations, each, places, lower)
         matrix = np.einsum("nri,nrj->nij", by_place, by_place) + 1e-9 * np.eye(2)
-        vector = np.einsum("nri,nr->ni", by_place, parts[0])
+        vector = np.einsum("nri,nr->ni", by_place, residual)
         places = np.clip(places - np.linalg.solve(matrix, vector[..., None])[..., 0], -60, 60)
-    lower = _noise(camera, observations, each, places, STEP_COVARIANCE)
-    distance, dof = _distances(_whiten(camera, observations, each, places, lower))
-    return (1 + distance / (_ROBUST[-1] * dof)) ** -2
+    return _surprise(camera, observations, each, places, STEP_COVARIANCE)[1]

@@ -5,6 +5,7 @@ Bandai-Namco, SAMP, CIRCLE and DeepMimic recordings on the bundled body), trunk 
 `tools/measure_upright.py` measures them again.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,6 +57,11 @@ _LEAN: Final = 1e-4 * np.array([
     [-33.5, -12.7, -13.8, 12.2, 41.8, 21.9],
     [-19.9, -9.4, -8.6, 8.5, 21.9, 16.1],
 ])  # fmt: skip
+# People who bend, crouch, sit or fall: how much lower their levels are on average, and how far to the side, all by one
+# share that varies from nothing to twice that, and each by a little more.
+_LOWER: Final = np.array([0.0, -0.10, -0.22, -0.27, -0.29, -0.30])
+_ASIDE: Final = np.array([0.0, 0.08, 0.16, 0.22, 0.24, 0.22])
+_LOOSE: Final = 0.05
 _SMALL: Final = 1e-5 * np.eye(len(LEVELS))
 LEVEL_COVARIANCE: Final = (
     STATURE**2 * (_HABIT + _DETECTOR**2 * np.eye(len(LEVELS)))
@@ -63,6 +69,13 @@ LEVEL_COVARIANCE: Final = (
 )  # fmt: skip
 STEP_COVARIANCE: Final = STATURE**2 * (_STEP + _SMALL)
 LEAN_COVARIANCE: Final = STATURE**2 * (_LEAN + _SMALL)
+BENT_LOWER: Final = STATURE * _LOWER
+BENT_COVARIANCE: Final = (
+    STATURE**2 * (0.4 * np.outer(_LOWER, _LOWER) + _LOOSE**2 * np.eye(len(LEVELS))) + STEP_COVARIANCE
+)
+BENT_LEAN_COVARIANCE: Final = (
+    STATURE**2 * (np.outer(_ASIDE, _ASIDE) + _LOOSE**2 * np.eye(len(LEVELS))) + LEAN_COVARIANCE
+)
 # How much the stature of people changes with their levels, at the best guess.
 STATURE_GAIN: Final = STATURE_SD**2 * np.linalg.solve(LEVEL_COVARIANCE, LEVEL_HEIGHT)
 # A window of time in which a point of a body moves on a line, and how far off it is an error of the detector.
@@ -71,6 +84,9 @@ _OFF_LINE: Final = 5.0
 # Places nearer than this (in units of the person's size in the picture) tell the same.
 _PLACE: Final = 0.2
 _PER_PLACE: Final = 2
+# Moving less than this in about a second, in units of the person's size, is standing still.
+_MOVING: Final = 0.15
+_PER_WAY: Final = 3.0
 MAX_OBSERVATIONS: Final = 120
 
 
@@ -166,32 +182,51 @@ def observe_levels(keypoints: Keypoints, steady: Bool[np.ndarray, "person frame 
 def spread_places(observations: LevelObservations, most: int = MAX_OBSERVATIONS) -> LevelObservations:
     """At most two observations of each person in each place and size in the picture, and at most `most` in all.
 
-    One place tells the same however long somebody stays there: errors of posture do not average out.
+    One place tells the same however long somebody stays there. All places that a person passes while moving one way in
+    the picture share how the person leans, so together they weigh as `_PER_WAY` observations.
     """
     if len(observations) == 0:
         return observations
     known = observations.seen[..., None]
     centre = np.where(known, observations.pixels, 0).sum(1) / known.sum(1)
     extent = np.array(
-        [
-            np.ptp(pixels[known], axis=0).max()
-            for pixels, known in zip(observations.pixels, observations.seen, strict=True)
-        ]
+        [np.ptp(one[seen], axis=0).max() for one, seen in zip(observations.pixels, observations.seen, strict=True)]
     )
-    keep: list[int] = []
     size = {person: float(np.median(extent[observations.person == person])) for person in set(observations.person)}
     unit = _PLACE * np.array([max(size[person], 1.0) for person in observations.person])
     cells = np.floor(np.column_stack([centre / unit[:, None], extent / unit])).astype(int)
     cells = np.column_stack([observations.person, cells])
     _, cell = np.unique(cells, axis=0, return_inverse=True)
     cell = cell.ravel()
+    keep: list[int] = []
     for number in range(cell.max() + 1):
         members = np.flatnonzero(cell == number)
         keep.extend(members[np.unique(np.linspace(0, len(members) - 1, _PER_PLACE + 2).round().astype(int)[1:-1])])
     chosen = np.sort(np.array(keep))
     if len(chosen) > most:
         chosen = chosen[np.linspace(0, len(chosen) - 1, most).round().astype(int)]
-    return take(observations, chosen)
+    way = _ways(observations, centre, unit / _PLACE)[chosen]
+    count = np.bincount(way)[way]
+    spread = take(observations, chosen)
+    return dataclasses.replace(spread, weight=np.minimum(1.0, _PER_WAY / count))
+
+
+def _ways(
+    observations: LevelObservations, centre: Float[np.ndarray, "observation 2"], size: Float[np.ndarray, "observation"]
+) -> Int[np.ndarray, "observation"]:
+    """Number of the way that each observation belongs to: a person and an eighth of the compass, or standing still."""
+    way = np.zeros(len(observations), np.int64)
+    for person in set(observations.person):
+        mine = np.flatnonzero(observations.person == person)
+        # About half a second to either side at the usual rates; what matters is only roughly which way.
+        reach = min(8, len(mine) - 1)
+        ahead = np.minimum(np.arange(len(mine)) + reach, len(mine) - 1)
+        behind = np.maximum(np.arange(len(mine)) - reach, 0)
+        moved = (centre[mine[ahead]] - centre[mine[behind]]) / size[mine][:, None]
+        sector = np.floor((np.arctan2(moved[:, 1], moved[:, 0]) / (2 * np.pi) % 1) * 8).astype(int)
+        sector[np.linalg.norm(moved, axis=-1) < _MOVING] = 8
+        way[mine] = 9 * int(person) + sector
+    return way
 
 
 def take(observations: LevelObservations, chosen: Int[np.ndarray, "chosen"]) -> LevelObservations:
