@@ -18,7 +18,7 @@ _RATE, _LONGEST = 10.0, 320
 _CUT: Final = 0.25
 # Shares of the longer side: from frame to frame a still picture moves less than the first, and over a whole stretch by
 # less than the second, or the camera moves; less than the third is how exactly this can be measured.
-_STEP, _RANGE, _SHAKE = 0.004, 0.025, 0.0015
+_STEP, _RANGE, _SHAKE = 0.004, 0.025, 0.0025
 # A stretch worth reconstructing.
 _LEAST_S: Final = 1.0
 
@@ -31,7 +31,7 @@ class CameraMotion:
         segments: stretches in which it stood still, as (first, last exclusive) frames of the file.
         cuts: seconds at which another picture begins.
         moving: seconds (from, to) in which the camera moved.
-        shake: how far the picture's corners go within a stretch, at most, as a share of its longer side.
+        shake: how far the picture's corners go within a stretch, in nine frames of ten, as a share of its longer side.
     """
 
     segments: tuple[tuple[int, int], ...]
@@ -142,15 +142,16 @@ def _runs(pictures: list[np.ndarray]) -> list[tuple[int, int, bool, float]]:
 def _shake(steps: list[np.ndarray | None], first: np.ndarray, pictures: list[np.ndarray]) -> float:
     """How far a stretch drifts from its first picture: read directly where they are alike, else added up."""
     height, width = first.shape
-    total, farthest = np.eye(3), 0.0
+    total, ways = np.eye(3), []
     for step, picture in zip(steps, pictures[1:], strict=True):
         if step is not None:
             total = np.vstack([step, [0, 0, 1]]) @ total
         direct = picture_motion(first, picture).matrix
         if direct is not None:
             total = np.vstack([direct, [0, 0, 1]])
-        farthest = max(farthest, corner_way(total[:2], width, height))
-    return farthest
+        ways.append(corner_way(total[:2], width, height))
+    # Somebody large in front of the lens can spoil a few readings.
+    return float(np.quantile(ways, 0.9)) if ways else 0.0
 
 
 def _long_enough(footage: Footage, begin: int, end: int) -> bool:

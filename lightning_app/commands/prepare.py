@@ -1,7 +1,8 @@
 """Prepare data: import recordings (`mocap`), simulate falls (`simulated`), make controlled motions (`controlled`).
 
 And put all of them into rooms, alone and in company (`scenes`); build HumanML3D from AMASS (`humanml3d`);
-convert InterHuman (`interhuman`); write prepared clips as a few large files (`shards`).
+convert InterHuman (`interhuman`); write prepared clips as a few large files (`shards`); find the people in a video
+(`keypoints`).
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from carescene.clips.prepare import DATASETS, prepare_mocap
 from carescene.errors import UserError
+from lightning_app.commands._keypoints import prepare_keypoints
 
 # Where `prepare mocap` usually writes, and simulated people look for what they imitate.
 _MOCAP = "data/prepared/mocap"
@@ -21,12 +23,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options of `lightning prepare`."""
     parser.add_argument(
         "kind",
-        choices=["mocap", "simulated", "controlled", "scenes", "humanml3d", "interhuman", "shards"],
+        choices=["mocap", "simulated", "controlled", "scenes", "humanml3d", "interhuman", "shards", "keypoints"],
         help="mocap: import motion capture; simulated: simulate falls; controlled: what is neither walk nor fall; "
         "scenes: prepared clips placed in rooms, one to three people; humanml3d: the official folder from AMASS, index "
         "and texts, with a list of the files to fetch; interhuman: the pairs of the official folder; shards: prepared "
-        "folders as WebDataset shards for training",
+        "folders as WebDataset shards for training; keypoints: the people in a video of a fixed camera, as a COCO file",
     )
+    parser.add_argument("video", nargs="?", type=str, default=None, help="keypoints: the video")
     parser.add_argument(
         "--source",
         type=str,
@@ -37,7 +40,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "interhuman: folder with annots, motions_processed and split; shards: prepared folders, separated by commas",
     )
     parser.add_argument(
-        "--out", type=str, required=True, help="folder for clips, splits and report; continued if it exists"
+        "--out",
+        type=str,
+        default=None,
+        help="folder for clips, splits and report; continued if it exists. keypoints: the file to write (default "
+        "VIDEO's name with .keypoints.json); a run that was killed goes on",
     )
     parser.add_argument("--workers", type=int, default=None, help="processes (default: one per core)")
     parser.add_argument(
@@ -78,6 +85,33 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--mirror", type=bool, default=True, help="shards: store mirrored captions for training too")
 
+    parser.add_argument(
+        "--detector",
+        type=Literal["mediapipe", "vitpose"],
+        default="mediapipe",
+        help="keypoints: mediapipe brings its weights; vitpose runs models that you have, see --pose_model",
+    )
+    parser.add_argument(
+        "--pose_model",
+        type=str,
+        default="usyd-community/vitpose-base-simple",
+        help="keypoints with vitpose: folder of a ViTPose model, or its name in the hub's cache",
+    )
+    parser.add_argument(
+        "--person_model",
+        type=str,
+        default="PekingU/rtdetr_r50vd_coco_o365",
+        help="keypoints with vitpose: folder of a model that finds people, or its name in the hub's cache",
+    )
+    parser.add_argument(
+        "--view",
+        type=str,
+        default="auto",
+        help="keypoints: which picture of a frame with several: auto (the largest with colour), whole, a number, or "
+        "x,y,width,height",
+    )
+    parser.add_argument("--rate", type=float, default=30.0, help="keypoints: pictures a second to look at, at most")
+
 
 def run(args: Namespace) -> str:
     """Prepare and say in one line what was written where."""
@@ -89,7 +123,13 @@ def run(args: Namespace) -> str:
         "humanml3d": _humanml3d,
         "interhuman": _interhuman,
         "shards": _shards,
+        "keypoints": prepare_keypoints,
     }
+    if args.kind != "keypoints" and (args.out is None or args.video is not None):
+        raise UserError(
+            f"Expected --out FOLDER and no further words for 'prepare {args.kind}', but got "
+            f"{'no --out' if args.out is None else repr(args.video)}. Name the folder to write to with --out."
+        )
     return kinds[args.kind](args)
 
 

@@ -1,0 +1,145 @@
+"""What a detector found frame by frame: kept for a killed call to go on from, and made into people over time."""
+
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from carescene.files import write_npz
+from reconstruction.footage import Footage
+from reconstruction.identity import link_people, stack_people
+from reconstruction.observations import LANDMARK, LANDMARKS, Keypoints
+
+# Shoulders and hips in order around the trunk.
+_TRUNK: Final = np.array([LANDMARK[name] for name in ("left_shoulder", "right_shoulder", "right_hip", "left_hip")])
+# Four levels of each colour.
+_CLOTHES_BINS: Final = 64
+# Somebody a second network confirms less often than this is furniture; it misses people who lie with their back to the
+# camera most of the time, but not always.
+_BELIEVED: Final = 0.1
+# Shorter appearances than this are mistakes.
+_LEAST_S: Final = 0.34
+# What is found is kept every so many frames: some ten seconds of work.
+_KEEP_EVERY: Final = 200
+
+
+class Found(NamedTuple):
+    """One person in one frame.
+
+    Attributes:
+        pixels, confidence: key points in the video's pixels; NaN and 0 where missing.
+        clothes: unit vector, as `clothes` gives it.
+        path: number of the unbroken path along which the detector followed them; -1 where it does not follow.
+        confirmed: whether a second network sees somebody there too; None where it was not asked.
+    """
+
+    pixels: Float[np.ndarray, "landmark 2"]
+    confidence: Float[np.ndarray, "landmark"]
+    clothes: Float[np.ndarray, "feature"]
+    path: int = -1
+    confirmed: bool | None = None
+
+
+class FoundPeople:
+    """What was found frame by frame, in memory and, so that a killed call can go on, in a folder."""
+
+    def __init__(self, folder: Path | None, footage: Footage, wanted: Int[np.ndarray, "frame"]) -> None:
+        self._file = None if folder is None else folder / "found_people.npz"
+        stamp = footage.path.stat()
+        # Another video, view or rate starts anew.
+        self._key = repr((stamp.st_size, stamp.st_mtime_ns, tuple(footage.view), wanted.tolist()[:3], len(wanted)))
+        self.frames: list[int] = []
+        self._rows: list[dict[str, np.ndarray]] = []
+        if self._file is not None and self._file.is_file():
+            with np.load(self._file, allow_pickle=False) as stored:
+                if str(stored["key"]) == self._key:
+                    self._unpack(stored)
+        self.paths = 1 + max((int(row["path"].max()) for row in self._rows if len(row["path"])), default=-1)
+
+    def waiting(self, wanted: Int[np.ndarray, "frame"]) -> Int[np.ndarray, "left"]:
+        """Which frames are still to be looked at."""
+        return wanted[wanted > self.frames[-1]] if self.frames else wanted
+
+    def add(self, frame: int, found: list[Found]) -> None:
+        """Keep what the next frame shows."""
+        points = len(LANDMARKS)
+        self.frames.append(frame)
+        self._rows.append(
+            {
+                "pixels": np.array([one.pixels for one in found]).reshape(-1, points, 2),
+                "confidence": np.array([one.confidence for one in found]).reshape(-1, points),
+                "look": np.array([one.clothes for one in found]).reshape(-1, _CLOTHES_BINS),
+                "path": np.array([one.path for one in found], np.int64),
+                # 1 and 0 for yes and no, -1 for not asked.
+                "confirmed": np.array([-1 if f.confirmed is None else int(f.confirmed) for f in found], np.int64),
+            }
+        )
+        if self._file is not None and len(self.frames) % _KEEP_EVERY == 0:
+            packed = {name: np.concatenate([row[name] for row in self._rows]) for name in self._rows[0]}
+            counts = np.array([len(row["path"]) for row in self._rows])
+            write_npz(
+                self._file, {**packed, "frames": np.array(self.frames), "counts": counts, "key": np.array(self._key)}
+            )
+
+    def people(self, footage: Footage, source: str) -> Keypoints:
+        """Who is who, without those who are there for less than a third of a second or hardly ever confirmed."""
+        times, frames = footage.times[self.frames], np.array(self.frames, np.int64)
+        columns = {
+            name: [row[name] for row in self._rows] for name in ("pixels", "confidence", "look", "path", "confirmed")
+        }
+        interval = float(np.median(np.diff(times))) if len(times) > 1 else _LEAST_S
+        arguments: Any = (columns["pixels"], columns["confidence"])
+        paths = [path.tolist() for path in columns["path"]]
+        identities = link_people(
+            *arguments,
+            times,
+            appearance=columns["look"],
+            followed=None if any(-1 in path for path in paths) else paths,
+            least_frames=max(1, round(_LEAST_S / interval)),
+        )
+        identities = _believed(identities, columns["confirmed"])
+        return stack_people(
+            *arguments, identities,
+            times=times, frames=frames, width=footage.width, height=footage.height, source=source,
+        )  # fmt: skip
+
+    def clear(self) -> None:
+        """Remove what was kept for a killed call."""
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
+
+    def _unpack(self, stored: Any) -> None:
+        ends = np.cumsum(stored["counts"])[:-1]
+        names = ("pixels", "confidence", "look", "path", "confirmed")
+        parts = [np.split(stored[name], ends) for name in names]
+        self.frames = stored["frames"].tolist()
+        self._rows = [dict(zip(names, row, strict=True)) for row in zip(*parts, strict=True)]
+
+
+def _believed(identities: list[np.ndarray], confirmed: list[np.ndarray]) -> list[np.ndarray]:
+    """The same with -1 for people who were confirmed too seldom, and the numbers closed up."""
+    who, answers = np.concatenate(identities), np.concatenate(confirmed)
+    asked = (who >= 0) & (answers >= 0)
+    people = range(int(who.max(initial=-1)) + 1)
+    # Where nobody was asked, everybody is believed.
+    kept = [one for one in people if not asked.any() or answers[asked & (who == one)].mean() >= _BELIEVED]
+    renumber = np.full(int(who.max(initial=-1)) + 2, -1)
+    renumber[kept] = np.arange(len(kept))
+    return [renumber[one] for one in identities]
+
+
+def clothes(
+    picture: UInt8[np.ndarray, "height width 3"], pixels: Float[np.ndarray, "landmark 2"]
+) -> Float[np.ndarray, "feature"]:
+    """Colours of the trunk as a unit vector: roots of a coarse histogram, whose product is Bhattacharyya's."""
+    corners = pixels[_TRUNK]
+    colours = np.zeros((0, 3), np.int64)
+    if np.isfinite(corners).all():
+        mask = np.zeros(picture.shape[:2], np.uint8)
+        cv2.fillConvexPoly(mask, corners.round().astype(np.int32), 1)
+        colours = picture[mask.astype(bool)].astype(np.int64) // 64
+    # A trunk out of the picture, or edge on, has no colours; then it is a little like everybody.
+    bins = np.bincount(colours @ (16, 4, 1), minlength=_CLOTHES_BINS) if len(colours) else np.ones(_CLOTHES_BINS)
+    return np.sqrt(bins / bins.sum())
