@@ -23,6 +23,7 @@ from carescene.scenes.scene import Scene
 from reconstruction.observations import Keypoints
 from reconstruction.overlay_map import FloorMap, recent
 from reconstruction.overlay_mesh import draw_people, draw_room_edges
+from reconstruction.room_carriers import labelled
 
 Picture = UInt8[np.ndarray, "height width 3"]
 # What stands for the video where none of its pixels may be shown.
@@ -77,7 +78,11 @@ def write_overlay(
     small = shrunk(camera, width, panel_height)
     sure = clip.valid if trusted is None else trusted & clip.valid
     model = body or load_body()
+    clip = labelled(clip)
     joints = clip_joints(clip)
+    # The camera stands still, and so do the room's edges.
+    edges = draw_room_edges(np.zeros((panel_height, width, 3), np.uint8), small, scene)
+    edged = edges.any(axis=-1, keepdims=True)
     plan = FloorMap.of(scene, small, max(width, panel_height), panel_height)
     total = 2 * width + max(width, panel_height) + 2 * _GAP
     coding = h264(crf=23, gop=int(max(10, round(float(fps)))))
@@ -87,7 +92,7 @@ def write_overlay(
         ):
             there = clip.valid[:, frame]
             left = _with_keypoints(picture, clip, frame, time, keypoints, camera)
-            middle = draw_room_edges(picture, small, scene)
+            middle = np.where(edged, edges, picture)
             middle = draw_people(middle, small, vertices, topology, there, sure[:, frame])
             std = None if clip.trans_std is None else clip.trans_std[:, frame, :2].astype(np.float64)
             trails = [recent(path_[:, 0, :2], frame, clip.fps) for path_ in joints]

@@ -25,6 +25,8 @@ _THING_EDGE: Final[Color] = (120, 112, 94)
 _SEEN: Final[Color] = (246, 240, 214)
 _INK: Final[Color] = (40, 42, 46)
 _DOUBT: Final[Color] = (213, 50, 30)
+# Names of these would only hide those of things.
+_NAMELESS: Final = ("wall", "other", "handrail", "window")
 _MARGIN: Final = 0.06
 _TRAIL_S: Final = 4.0
 # Two standard deviations: the person is inside nineteen times out of twenty.
@@ -75,7 +77,8 @@ class FloorMap:
             back = np.array([part.world(-part.half_x, -part.half_y), part.world(part.half_x, -part.half_y)])
             # The thick side is the back of a chair, the head of a bed.
             pen.line(plan.places(back), fill=_THING_EDGE, width=3 * _FINE)
-            plan._write(pen, (part.x, part.y), thing.kind.replace("_", " "), _INK)
+            if thing.kind not in _NAMELESS:
+                plan._write(pen, (part.x, part.y), thing.kind.replace("_", " "), _INK)
         outline = plan.places(np.array([*scene.polygon, scene.polygon[0]]))
         pen.line(outline, fill=_WALL, width=3 * _FINE, joint="curve")
         if camera is not None:

@@ -99,7 +99,7 @@ def build_room(
     corners = [np.array([thing.thing.center[:2]]) for thing in drawn]
     floor_points = np.concatenate([people[:, :2], *corners, camera.eye[None, :2]])
     yaw = wall_direction(seen) if seen is not None else 0.0
-    bounds = _bounds(seen, floor_points, camera, yaw, notes)
+    bounds, spread = _bounds(seen, floor_points, camera, yaw, notes)
     polygon = _rectangle([around for _, around in bounds], yaw)
     height = _ceiling(seen, camera, people, notes)
     # Only now is it known at which walls drawn things have their backs.
@@ -107,7 +107,7 @@ def build_room(
     drawn = [Found(drawn_object(each, camera, polygon, names), "drawn") for each in furniture]
     # A measured wall that gave way to people is still no furniture.
     measured = _rectangle([wall for wall, _ in bounds], yaw)
-    boxes = find_boxes(seen, measured, height, yaw, camera.eye) if seen is not None else []
+    boxes = find_boxes(seen, measured, height, yaw, camera.eye, spread) if seen is not None else []
     found = carrying_things(find_carried(clip, joints), drawn, boxes, clip, joints, names)
     found += [Found(thing, "seen") for thing in things_of(boxes, polygon, height, names)]
     polygon = _around_things(polygon, found)
@@ -162,23 +162,26 @@ def _levelled(depth: Float[np.ndarray, "height width"], camera: Camera, notes: l
 
 def _bounds(
     seen: Surfels | None, points: Float[np.ndarray, "point 2"], camera: Camera, yaw: float, notes: list[str]
-) -> list[tuple[float, float]]:
+) -> tuple[list[tuple[float, float]], float]:
     """For the directions `yaw` and its quarter turns, how far out the wall was seen, and where it is set, metres.
 
-    A wall is set where it was seen, else behind everybody who was there.
+    A wall is set where it was seen, else behind everybody who was there. Also the largest spread of a wall's points.
 
     Args:
         points: people's joints, furniture and the eye, seen from above; all of them come to lie inside.
     """
-    bounds = []
+    bounds: list[tuple[float, float]] = []
+    spread = 0.0
     for quarter in range(4):
         angle = yaw + quarter * math.pi / 2
         outward = np.array([math.cos(angle), math.sin(angle)])
         reach = float((points @ outward).max())
-        wall = find_wall(seen, outward) if seen is not None else None
+        found = find_wall(seen, outward) if seen is not None else None
         side = _side(outward)
         eye = float(camera.eye[:2] @ outward)
-        if wall is None:
+        if found is not None:
+            wall, spread = found.place, max(spread, found.spread)
+        else:
             wall = max(reach + _FROM_WALL_M, eye + _CAMERA_TO_WALL_M)
             if seen is not None:
                 along = seen.points[seen.whole][:, :2] @ outward
@@ -191,7 +194,7 @@ def _bounds(
                 f"the wall {side} gave way by {100 * (around - wall):.0f} cm to people, furniture or the camera"
             )
         bounds.append((wall, around))
-    return bounds
+    return bounds, spread
 
 
 def _rectangle(bounds: Sequence[float], yaw: float) -> list[tuple[float, float]]:

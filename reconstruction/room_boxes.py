@@ -74,7 +74,12 @@ class SeenBox:
 
 
 def find_boxes(
-    seen: Surfels, polygon: list[tuple[float, float]], ceiling: float, room_yaw: float, eye: Float[np.ndarray, "3"]
+    seen: Surfels,
+    polygon: list[tuple[float, float]],
+    ceiling: float,
+    room_yaw: float,
+    eye: Float[np.ndarray, "3"],
+    wall_spread: float = 0.0,
 ) -> list[SeenBox]:
     """Boxes around what stands inside the walls, largest first.
 
@@ -87,11 +92,12 @@ def find_boxes(
         ceiling: its height, metres.
         room_yaw: azimuth of a wall, radians: boxes stand along the walls if they fit so about as well.
         eye: of the camera, metres.
+        wall_spread: standard deviation of the walls' points, metres: what is within three of it belongs to the wall.
     """
     points = seen.points
     z = np.nan_to_num(points[..., 2], nan=-1.0)
     inside = seen.whole & (z > _LOW_M) & (z < min(_HIGH_M, ceiling - 0.15))
-    inside[inside] = wall_distance(points[inside][:, :2], polygon) > _OFF_WALL_M
+    inside[inside] = wall_distance(points[inside][:, :2], polygon) > max(_OFF_WALL_M, min(3 * wall_spread, 0.25))
     if not inside.any():
         return []
     spots, level, area = points[inside], np.abs(seen.normals[inside][:, 2]) > 0.85, seen.area[inside]
@@ -202,7 +208,7 @@ def _box(
     level_m2 = float(area[level].sum())
     if level_m2 < LEAST_M2:
         # Only a front: it must be tall and broad to be worth a box.
-        if top < 0.6 or max(wide, long) < 0.35 or float(area.sum()) < 4 * LEAST_M2:
+        if top < 0.6 or max(wide, long) < 0.35 or float(area.sum()) < 2 * LEAST_M2:
             return None
         raw = _footprint(low, high, yaw, top)
         low, high = _deepened(low, high, yaw, polygon, eye, _THIN_M if top > PARTITION_M else _FRONT_ONLY_M)

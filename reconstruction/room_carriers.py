@@ -37,6 +37,8 @@ _ON_OFF_S: Final = 1.0
 _SAME_M: Final = 0.20
 _BESIDE_M: Final = 0.10
 _BESIDE_BED_M: Final = 0.30
+# No larger than a chair with its back, metres.
+_SMALL_M: Final = 1.1
 # Spread of reconstructed heights of who rests.
 CONTACT_SIGMA_M: Final = 0.03
 # Frames of a rest that are looked at, and how deep skin lies in what carries it.
@@ -120,6 +122,8 @@ def carrying_things(
             continue
         under = next((box for box in boxes if _is_under(box, rest)), None)
         if under is None:
+            # What was seen of a chair without its seat is that chair.
+            boxes[:] = [box for box in boxes if not _is_part(box, rest)]
             found.append(Found(_guessed(rest, names), "carries", touching, _covered(rest, joints)))
             continue
         boxes.remove(under)
@@ -165,6 +169,11 @@ def _is_under(box: SeenBox, rest: Resting) -> bool:
     margin = _BESIDE_BED_M if box.is_bed else _BESIDE_M
     beside = bool((local < [box.place.half_x + margin, box.place.half_y + margin]).all())
     return beside and abs(box.surface - rest.height) < _SAME_M
+
+
+def _is_part(box: SeenBox, rest: Resting) -> bool:
+    local = np.abs((rest.at - [box.place.x, box.place.y]) @ box.place.axes.T)
+    return box.sides[1] < _SMALL_M and bool((local < [box.place.half_x, box.place.half_y]).all())
 
 
 def _touching(rest: Resting, clip: Clip) -> Bool[np.ndarray, "person frame"]:

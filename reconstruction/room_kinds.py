@@ -1,6 +1,7 @@
 """What a measured box may be, by its size: a thing of our vocabulary in its place."""
 
 import math
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float
@@ -11,6 +12,9 @@ from carescene.scenes.furniture.catalogue import BUILDERS
 from carescene.scenes.scene import SceneObject
 from reconstruction.room_boxes import LEAST_M2, MATTRESS_TO_BOX, PARTITION_M, SeenBox
 from reconstruction.room_layout import fresh_name, nearest_wall_yaw
+
+# The middle of a chair's seat lies so far before the middle of its box, metres.
+_SEAT_AHEAD_M: Final = 0.035
 
 
 def things_of(
@@ -53,12 +57,12 @@ def bed_of(box: SeenBox, name: str, height: float, front: Float[np.ndarray, "2"]
 
 
 def chair_of(box: SeenBox, name: str, height: float, front: Float[np.ndarray, "2"]) -> SceneObject:
-    """A chair of natural size where a box of about its size was seen, facing as somebody sat on it."""
+    """A chair of natural size whose seat is where a box of about its size was seen, facing as somebody sat on it."""
     return default_object(
         "chair",
         name,
-        x=box.place.x,
-        y=box.place.y,
+        x=box.place.x - _SEAT_AHEAD_M * float(front[0]),
+        y=box.place.y - _SEAT_AHEAD_M * float(front[1]),
         yaw=math.atan2(-float(front[0]), float(front[1])),
         seat_height_m=round(min(max(height, 0.38), 0.56), 3),
         arms=False,

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -22,12 +22,14 @@ _NOISE: Final = ((0.006, 6), (0.002, 2))
 _SLANT: Final = 0.1
 # Least evidence in square metres.
 _FLOOR_M2: Final = 0.3
-_WALL_M2: Final = 1.0
+_WALL_M2: Final = 0.6
 _CEILING_M2: Final = 0.5
 # The floor is looked for this far around z = 0, as a share of the eye's height: half or double the depth at most.
 _FLOOR_SEARCH: Final = 0.6
 _SCALES: Final = (0.7, 1.4)
 _TALLEST_FURNITURE_M: Final = 1.6
+# Points of one wall lie within this, also where the depth is noisy or the wall not quite at a right angle.
+_WALL_BAND_M: Final = 0.20
 _BIN_M: Final = 0.04
 
 
@@ -203,8 +205,15 @@ def wall_direction(seen: Surfels) -> float:
     return float(np.mod(peak + math.pi / 4, math.pi / 2) - math.pi / 4)
 
 
-def find_wall(seen: Surfels, outward: Float[np.ndarray, "2"]) -> float | None:
-    """How far along a horizontal unit direction the room's wall stands, metres from the origin; None if it is not seen.
+class Wall(NamedTuple):
+    """How far out a wall stands, and the standard deviation of its points from there, metres."""
+
+    place: float
+    spread: float
+
+
+def find_wall(seen: Surfels, outward: Float[np.ndarray, "2"]) -> Wall | None:
+    """How far along a horizontal unit direction the room's wall stands, from the origin; None if it is not seen.
 
     Upright surfaces that face back along the direction are sorted by distance. A wall is the farthest of those that
     are large, higher than furniture, and not much smaller than the largest.
@@ -218,7 +227,7 @@ def find_wall(seen: Surfels, outward: Float[np.ndarray, "2"]) -> float | None:
     low = float(along.min()) - 2 * _BIN_M
     counts, edges = np.histogram(along, bins=np.arange(low, along.max() + 3 * _BIN_M, _BIN_M), weights=area)
     spread = np.convolve(counts, np.ones(3), mode="same")
-    found: list[tuple[float, float]] = []
+    found: list[tuple[float, float]] = []  # place, square metres
     for place in np.flatnonzero(spread >= _WALL_M2):
         middle = edges[place] + _BIN_M / 2
         near = np.abs(along - middle) < 2 * _BIN_M
@@ -228,7 +237,12 @@ def find_wall(seen: Surfels, outward: Float[np.ndarray, "2"]) -> float | None:
     if not found:
         return None
     largest = max(size for _, size in found)
-    return max(place for place, size in found if size > 0.35 * largest)
+    place = max(place for place, size in found if size > 0.35 * largest)
+    for _ in range(3):
+        near = np.abs(along - place) < _WALL_BAND_M
+        place = float(_weighted_median(along[near], area[near]))
+    near = np.abs(along - place) < _WALL_BAND_M
+    return Wall(place, 1.48 * float(_weighted_median(np.abs(along[near] - place), area[near])))
 
 
 def find_ceiling(seen: Surfels) -> float | None:
