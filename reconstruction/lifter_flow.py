@@ -1,7 +1,7 @@
 """A conditional normalising flow over 72 numbers: how poses may differ from the network's best one."""
 
 import math
-from typing import Final
+from typing import Final, cast
 
 import torch
 import torch.nn.functional as F
@@ -40,7 +40,7 @@ class ConditionalFlow(nn.Module):
         """Logarithm of the density of samples, one for each context."""
         scale = self.log_scale(context)
         x, change = sample * (-scale).exp(), -scale.sum(-1)
-        for mix, coupling in zip(self.mixes, self.couplings, strict=True):
+        for mix, coupling in self._layers():
             x, volume = mix(x)
             change = change + volume
             x, volume = coupling(x, context)
@@ -52,13 +52,19 @@ class ConditionalFlow(nn.Module):
     ) -> Float[Tensor, "batch size"]:
         """Samples from standard normal noise, one for each context."""
         x = noise
-        for mix, coupling in zip(reversed(self.mixes), reversed(self.couplings), strict=True):
+        for mix, coupling in reversed(self._layers()):
             x = mix.inverse(coupling.inverse(x, context))
         return x * self.log_scale(context).exp()
 
     def log_scale(self, context: Tensor) -> Tensor:
         """Logarithms of the scales per number; between 0.02 % and 7 radians."""
         return self.scale(context).float().clamp(-6.0, 2.0)
+
+    def _layers(self) -> list[tuple["_Mix", "_Coupling"]]:
+        return [
+            (cast(_Mix, mix), cast(_Coupling, coupling))
+            for mix, coupling in zip(self.mixes, self.couplings, strict=True)
+        ]
 
 
 class _Mix(nn.Module):
@@ -89,8 +95,8 @@ class _Coupling(nn.Module):
 
     def __init__(self, size: int, context: int, hidden: int) -> None:
         super().__init__()
-        self.half = size // 2
-        self.first = nn.Linear(self.half + context, hidden)
+        self.kept = size // 2
+        self.first = nn.Linear(self.kept + context, hidden)
         self.second = nn.Linear(hidden, hidden)
         self.last = nn.Linear(hidden, size)
         # Starts as the identity.
@@ -104,12 +110,12 @@ class _Coupling(nn.Module):
         return _STRETCH * torch.tanh(stretch), shift
 
     def forward(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        kept, changed = x.split(self.half, dim=-1)
+        kept, changed = x.split(self.kept, dim=-1)
         stretch, shift = self._changes(kept, context)
         # Swapped, so that the next coupling changes the other half even before a mix has learnt anything.
         return torch.cat((changed * stretch.exp() + shift, kept), dim=-1), stretch.sum(-1)
 
     def inverse(self, y: Tensor, context: Tensor) -> Tensor:
-        changed, kept = y.split(self.half, dim=-1)
+        changed, kept = y.split(self.kept, dim=-1)
         stretch, shift = self._changes(kept, context)
         return torch.cat((kept, (changed - shift) * (-stretch).exp()), dim=-1)

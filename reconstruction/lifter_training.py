@@ -161,7 +161,8 @@ def _rate(step: int, training: LifterTraining) -> float:
 
 @torch.no_grad()
 def _follow(average: Lifter, model: Lifter, decay: float) -> None:
-    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
+    for mean, now in zip(average.parameters(), model.parameters(), strict=True):
+        mean.lerp_(now, 1 - decay)
 
 
 def _identity(config: LifterConfig, training: LifterTraining) -> str:

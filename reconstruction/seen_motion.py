@@ -81,7 +81,7 @@ class SeenWindows(NamedTuple):
 
 
 def read_bank(
-    folders: Sequence[Path], split: str, on_clip: Callable[[], None] | None = None, every: int = 1
+    folders: Sequence[Path], split: str, on_clip: Callable[[], object] | None = None, every: int = 1
 ) -> MotionBank:
     """Everybody in a split ("train", "val", "test") of prepared folders, at 20 frames per second.
 

@@ -40,8 +40,8 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     folders = [Path(name) for name in args.data.split(",") if name]
     with tqdm(unit="clip", desc="reading", dynamic_ncols=True) as bar:
-        train = read_bank(folders, "train", lambda: bool(bar.update()))
-        val = read_bank(folders, "val", lambda: bool(bar.update()))
+        train = read_bank(folders, "train", bar.update)
+        val = read_bank(folders, "val", bar.update)
     training = replace(LifterTraining(), steps=args.steps, seed=args.seed)
     notes = {"data": "+".join(folder.name for folder in folders), "licence": args.licence, "training": str(training)}
 
