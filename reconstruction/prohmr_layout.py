@@ -69,52 +69,59 @@ def _convolutions() -> list[tuple[str, str, tuple[int, int, int]]]:
 
 
 def fold_published(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of `ProHmr` from all those of `published_shapes`; all arithmetic in double precision."""
-    state = {name: value.double() for name, value in published.items() if value.is_floating_point()}
+    """Weights of `ProHmr` from all those of `published_shapes`, float32; the arithmetic is in double precision."""
+    ours: dict[str, Tensor] = {}
+
+    def of(name: str) -> Tensor:
+        return published[name].double()
+
+    def single(value: Tensor) -> Tensor:
+        return value.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
 
     def norm(name: str) -> tuple[Tensor, Tensor]:
-        scale = state[f"{name}.weight"] / (state[f"{name}.running_var"] + _EPS).sqrt()
-        return scale, state[f"{name}.bias"] - state[f"{name}.running_mean"] * scale
+        scale = of(f"{name}.weight") / (of(f"{name}.running_var") + _EPS).sqrt()
+        return scale, of(f"{name}.bias") - of(f"{name}.running_mean") * scale
 
-    ours: dict[str, Tensor] = {}
+    def put(name: str, weight: Tensor, bias: Tensor) -> None:
+        # At once in single precision: in double, all of it would take half a gigabyte. Copied, as the file is mapped.
+        ours[f"{name}.weight"], ours[f"{name}.bias"] = single(weight), single(bias)
+
+    def copy(name: str, theirs: str) -> None:
+        put(name, published[f"{theirs}.weight"], published[f"{theirs}.bias"])
+
     for conv, bn, _ in _convolutions():
         scale, shift = norm(bn)
-        name = conv
-        for stage in range(1, len(STAGES) + 1):
-            name = name.replace(f".layer{stage}.", f".layers.{stage - 1}.")
-        name = name.replace("downsample.0", "widen")
-        ours[f"{name}.weight"], ours[f"{name}.bias"] = state[f"{conv}.weight"] * scale[:, None, None, None], shift
+        name = conv.replace("downsample.0", "widen")
+        for stage in range(len(STAGES)):
+            name = name.replace(f".layer{stage + 1}.", f".layers.{stage}.")
+        put(name, of(f"{conv}.weight") * scale[:, None, None, None], shift)
     volume = torch.zeros((), dtype=torch.float64)
     for step in range(STEPS):
         act, lu, coupling = (f"{FLOW}._transforms.{3 * step + part}" for part in range(3))
         to, net = f"flow.steps.{step}", f"{coupling}.transform_net"
-        diagonal = F.softplus(state[f"{lu}.unconstrained_upper_diag"]) + _LU_EPS
+        diagonal = F.softplus(of(f"{lu}.unconstrained_upper_diag")) + _LU_EPS
         lower, upper = torch.eye(POSE, dtype=torch.float64), torch.diag(diagonal)
         # Entries stand row by row, as numpy's tril_indices and triu_indices count them.
-        lower[*torch.tril_indices(POSE, POSE, -1)] = state[f"{lu}.lower_entries"]
-        upper[*torch.triu_indices(POSE, POSE, 1)] = state[f"{lu}.upper_entries"]
-        log_scale = state[f"{act}.log_scale"]
+        lower[*torch.tril_indices(POSE, POSE, -1)] = of(f"{lu}.lower_entries")
+        upper[*torch.triu_indices(POSE, POSE, 1)] = of(f"{lu}.upper_entries")
+        log_scale = of(f"{act}.log_scale")
         mix = torch.linalg.inv(lower @ upper) / log_scale.exp()[:, None]
-        ours[f"{to}.mix.weight"] = mix
-        ours[f"{to}.mix.bias"] = -mix @ state[f"{lu}.bias"] - state[f"{act}.shift"] / log_scale.exp()
+        put(f"{to}.mix", mix, -mix @ of(f"{lu}.bias") - of(f"{act}.shift") / log_scale.exp())
         volume = volume + log_scale.sum() + diagonal.log().sum()
-        first = state[f"{net}.initial_layer.weight"]
-        ours[f"{to}.net.first.weight"], ours[f"{to}.net.seen.weight"] = first[:, : POSE // 2], first[:, POSE // 2 :]
-        ours[f"{to}.net.first.bias"] = state[f"{net}.initial_layer.bias"]
-        for part in ("weight", "bias"):
-            ours[f"{to}.net.last.{part}"] = state[f"{net}.final_layer.{part}"]
+        first = published[f"{net}.initial_layer.weight"]
+        put(f"{to}.net.first", first[:, : POSE // 2], published[f"{net}.initial_layer.bias"])
+        ours[f"{to}.net.seen.weight"] = single(first[:, POSE // 2 :])
         for index in range(RESIDUAL_BLOCKS):
             block, into = f"{net}.blocks.{index}", f"{to}.net.blocks.{index}"
-            ours[f"{into}.scale"], ours[f"{into}.shift"] = norm(f"{block}.batch_norm_layers.0")
+            scale, shift = norm(f"{block}.batch_norm_layers.0")
+            ours[f"{into}.scale"], ours[f"{into}.shift"] = single(scale), single(shift)
             scale, shift = norm(f"{block}.batch_norm_layers.1")
-            ours[f"{into}.inner.weight"] = state[f"{block}.linear_layers.0.weight"] * scale[:, None]
-            ours[f"{into}.inner.bias"] = state[f"{block}.linear_layers.0.bias"] * scale + shift
-            for part in ("weight", "bias"):
-                ours[f"{into}.outer.{part}"] = state[f"{block}.linear_layers.1.{part}"]
-    ours["flow.log_volume"] = volume
-    for part in ("weight", "bias"):
-        ours[f"head.inner.{part}"] = state[f"{HEAD}.layers.0.{part}"]
-        ours[f"head.outer.{part}"] = state[f"{HEAD}.layers.2.{part}"]
-    mean = torch.cat((state[f"{HEAD}.init_betas"].flatten(), state[f"{HEAD}.init_cam"].flatten()))
-    ours["head.outer.bias"] = ours["head.outer.bias"] + mean
-    return {name: value.float().contiguous() for name, value in ours.items()}
+            inner = f"{block}.linear_layers.0"
+            put(f"{into}.inner", of(f"{inner}.weight") * scale[:, None], of(f"{inner}.bias") * scale + shift)
+            copy(f"{into}.outer", f"{block}.linear_layers.1")
+        copy(f"{to}.net.last", f"{net}.final_layer")
+    ours["flow.log_volume"] = single(volume)
+    copy("head.inner", f"{HEAD}.layers.0")
+    mean = torch.cat((of(f"{HEAD}.init_betas").flatten(), of(f"{HEAD}.init_cam").flatten()))
+    put("head.outer", published[f"{HEAD}.layers.2.weight"], of(f"{HEAD}.layers.2.bias") + mean)
+    return ours

@@ -37,11 +37,11 @@ def drawn(count: int, mean: Tensor, root: Tensor, seed: int = 0) -> Tensor:
 
 def test_many_samples_give_back_what_they_were_drawn_from() -> None:
     mean, root = truth()
-    found, covariance = labels_from_samples(drawn(4000, mean, root))
+    found, covariance = labels_from_samples(drawn(1500, mean, root))
     off = (mean.mT @ found[0]).diagonal(dim1=-2, dim2=-1).sum(-1)
     assert float(torch.arccos(((off - 1) / 2).clamp(max=1)).max()) < 0.03
     expected = root @ root.T + FLOOR**2 * torch.eye(72)
-    assert float((covariance[0] - expected).norm() / expected.norm()) < 0.15
+    assert float((covariance[0] - expected).norm() / expected.norm()) < 0.2
 
 
 def test_mean_is_the_intrinsic_one() -> None:
