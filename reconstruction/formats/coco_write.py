@@ -85,7 +85,7 @@ def _columns(keypoints: Keypoints, landmarks: Sequence[str] | None) -> np.ndarra
 def _category(names: list[str]) -> dict[str, Any]:
     number = {name: index for index, name in enumerate(names, start=1)}
     links = [[number[a], number[b]] for a, b in _LINKS if a in number and b in number]
-    return {"id": 1, "name": "person", "supercategory": "person", "keypoints": names, "skeleton": links}
+    return {"id": 1, "name": "person", "supercategory": "", "keypoints": names, "skeleton": links}
 
 
 def _annotation(keypoints: Keypoints, person: int, frame: int, columns: np.ndarray, area: float) -> dict[str, Any]:
