@@ -109,7 +109,8 @@ def build_room(
     measured = _rectangle([wall for wall, _ in bounds], yaw)
     boxes = find_boxes(seen, measured, height, yaw, camera.eye, spread) if seen is not None else []
     found = carrying_things(find_carried(clip, joints), drawn, boxes, clip, joints, names)
-    found += [Found(thing, "seen") for thing in things_of(boxes, polygon, height, names)]
+    seen_things = things_of(boxes, polygon, height, names, [each.thing for each in found])
+    found += [Found(thing, "seen") for thing in seen_things]
     polygon = _around_things(polygon, found)
     things, changes = arrange(found, polygon, joints)
     notes += changes

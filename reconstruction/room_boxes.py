@@ -107,7 +107,7 @@ def find_boxes(
     cell = _cell(seen, inside)
     cells = ((flat - low) / cell).astype(int)
     shape = tuple(int(value) + 1 for value in cells.max(axis=0))
-    number = np.ravel_multi_index((cells[:, 0], cells[:, 1]), shape)
+    number = cells[:, 0] * shape[1] + cells[:, 1]
     heights = _cell_heights(number, spots[:, 2], int(np.prod(shape))).reshape(shape)
     groups = _groups(heights, cell)
     boxes = []

@@ -1,12 +1,13 @@
 """What a measured box may be, by its size: a thing of our vocabulary in its place."""
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float
 
-from carescene.scenes.footprint import footprint, wall_distance
+from carescene.scenes.footprint import footprint, overlap, wall_distance
 from carescene.scenes.furniture import default_object
 from carescene.scenes.furniture.catalogue import BUILDERS
 from carescene.scenes.scene import SceneObject
@@ -18,14 +19,52 @@ _SEAT_AHEAD_M: Final = 0.035
 
 
 def things_of(
-    boxes: list[SeenBox], polygon: list[tuple[float, float]], ceiling: float | int, names: set[str]
+    boxes: list[SeenBox],
+    polygon: list[tuple[float, float]],
+    ceiling: float | int,
+    names: set[str],
+    carriers: Sequence[SceneObject] = (),
 ) -> list[SceneObject]:
     """A thing of our vocabulary for each box, by its size; `other` where nothing fits.
 
     What is as high as a door frame and shows no top is a partition up to the ceiling: a bathroom in the room, a screen,
-    an open door.
+    an open door. A small level top that reaches over a bed or chair is an overbed table.
+
+    Args:
+        boxes: largest first.
+        polygon: of the floor.
+        ceiling: its height, metres.
+        names: ids already given; new ones are added.
+        carriers: things that are known already.
     """
-    return [_thing(box, polygon, float(ceiling), names) for box in boxes]
+    things: list[SceneObject] = []
+    for box in boxes:
+        under = [each for each in (*carriers, *things) if each.kind in ("bed", "chair", "recliner")]
+        if any(_reaches_over(box, each) for each in under):
+            things.append(_overbed_table(box, names))
+        else:
+            things.append(_thing(box, polygon, float(ceiling), names))
+    return things
+
+
+def _reaches_over(box: SeenBox, thing: SceneObject) -> bool:
+    short, long = box.sides
+    size = 0.25 <= short <= 0.60 and 0.5 <= long <= 1.2 and 0.6 <= box.surface <= 1.2 and box.level_m2 > LEAST_M2
+    return size and overlap(box.place, footprint(thing))
+
+
+def _overbed_table(box: SeenBox, names: set[str]) -> SceneObject:
+    short, long = box.sides
+    return default_object(
+        "overbed_table",
+        fresh_name("overbed_table", names),
+        x=box.place.x,
+        y=box.place.y,
+        # Its long side runs along its x.
+        yaw=math.remainder(box.place.yaw + math.pi / 2, 2 * math.pi),
+        size=(max(long, 0.55), max(short, 0.30), None),
+        height_m=round(min(max(box.surface, 0.60), 1.15), 3),
+    )
 
 
 def bed_of(box: SeenBox, name: str, height: float, front: Float[np.ndarray, "2"] | None) -> SceneObject:

@@ -70,6 +70,11 @@ def arrange(
         thing = each.thing
         blocked = _visited(each, joints)
         others = [thing_ for thing_ in kept if not may_overlap(thing_, thing)]
+        if each.source == "seen" and each.carries is None:
+            same = [other.id for other in others if inside_box(np.array([thing.center[:2]]), other, 0.0)[0]]
+            if same:
+                notes.append(f"{thing.kind} '{thing.id}' (seen) left out: it is a part of '{same[0]}'")
+                continue
         place = _settled(each, polygon, blocked, others)
         if place is None:
             notes.append(f"{thing.kind} '{thing.id}' ({each.source}) left out: people or other things take its place")

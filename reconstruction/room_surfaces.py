@@ -93,7 +93,7 @@ def find_surfels(depth: Float[np.ndarray, "height width"], camera: Camera, scale
     length = np.linalg.norm(np.where(there[..., None], normal, 1.0), axis=-1, keepdims=True)
     unit = np.where(there[..., None], normal / np.maximum(length, 1e-12), 0.0)
     unit *= -np.sign(np.einsum("rcx,rcx->rc", unit, rays))[..., None]
-    smooth = uniform_filter(unit, size=(5, 5, 1))
+    smooth = np.stack([uniform_filter(unit[..., axis], size=5) for axis in range(3)], axis=-1)
     size = np.linalg.norm(smooth, axis=-1, keepdims=True)
     there &= size[..., 0] > 1e-6
     smooth = smooth / np.maximum(size, 1e-12)
@@ -215,11 +215,11 @@ class Wall(NamedTuple):
 def find_wall(seen: Surfels, outward: Float[np.ndarray, "2"]) -> Wall | None:
     """How far along a horizontal unit direction the room's wall stands, from the origin; None if it is not seen.
 
-    Upright surfaces that face back along the direction are sorted by distance. A wall is the farthest of those that
-    are large, higher than furniture, and not much smaller than the largest.
+    Of the planes across the direction on which upright surfaces face back, the wall is the farthest that is large,
+    higher than furniture, and not much smaller than the largest.
     """
     normals = np.nan_to_num(seen.normals)
-    facing = seen.whole & (-(normals[..., :2] @ outward) > 0.93)
+    facing = seen.whole & (normals[..., :2] @ outward < -0.93)
     points, area = seen.points[facing], seen.area[facing]
     if area.sum() < _WALL_M2:
         return None

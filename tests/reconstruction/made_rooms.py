@@ -1,6 +1,7 @@
 """A made room with an exact depth picture, and people who rest or walk in it, for the tests of reconstruction."""
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -28,7 +29,7 @@ def ward_room(turn: float = 0.0) -> Scene:
     cos, sin = math.cos(turn), math.sin(turn)
     turned = corners @ np.array([[cos, sin], [-sin, cos]])
 
-    def place(x: float, y: float) -> dict[str, float]:
+    def place(x: float, y: float) -> dict[str, Any]:
         return {"x": cos * x - sin * y, "y": sin * x + cos * y}
 
     things = [

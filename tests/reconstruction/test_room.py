@@ -13,7 +13,15 @@ import torch
 from carescene.errors import UserError
 from carescene.rendering.camera_presets import check_camera
 from carescene.rendering.room_view import RoomView
-from carescene.scenes import SceneGeometry, bed_surface, load_scene, object_to_world, scene_mesh, validate_scene
+from carescene.scenes import (
+    SceneGeometry,
+    bed_surface,
+    default_object,
+    load_scene,
+    object_to_world,
+    scene_mesh,
+    validate_scene,
+)
 from carescene.scenes.fitting_furniture import surface_height
 from carescene.scenes.footprint import footprint, rectangle_distance, wall_distance
 from reconstruction.room import build_room, save_room
@@ -151,6 +159,19 @@ def test_nothing_stands_where_people_walk(depth: np.ndarray) -> None:
     for thing in room.scene.objects:
         assert rectangle_distance(path, footprint(thing)).min() > -0.07
     assert any("gave way" in note for note in room.notes)
+
+
+def test_a_table_over_a_bed_is_an_overbed_table() -> None:
+    truth = made.ward_room()
+    across = default_object("overbed_table", "over-1", x=1.1, y=3.2, height_m=0.82)
+    truth.objects.append(across)
+    room = build_room(WALK, CAMERA, made.plate_depth(truth, CAMERA))
+    (table,) = validate_scene(room.scene).of_kind("overbed_table")
+    assert math.dist(table.center[:2], (1.1, 3.2)) < 0.05
+    assert abs(table.center[2] + table.size[2] / 2 - 0.82) < 0.02
+    assert abs(math.remainder(table.yaw, math.pi)) < 0.05
+    # It hides the foot end, so the bed comes out too short, but not elsewhere.
+    assert math.dist(_bed(room.scene).center[:2], (1.2, 3.7)) < 0.25
 
 
 def test_a_wall_gives_way_to_people(depth: np.ndarray) -> None:
