@@ -7,7 +7,6 @@ import lightning.pytorch as pl
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from carescene.errors import UserError
 from carescene.scenes import load_scene
 from reconstruction.problem import Problem, scene_surroundings
 from reconstruction.problem_files import load_problem
@@ -16,21 +15,16 @@ from reconstruction.problem_files import load_problem
 class ObservationsDataModule(pl.LightningDataModule):
     """Key points, pose labels, depth readings and the camera's prior of one video.
 
-    A batch is nothing but its number: every outer iteration of the optimisation looks at all observations.
+    An epoch is one batch, and a batch is nothing: every outer iteration of the optimisation looks at all observations.
 
     Args:
         observations: file that `reconstruction.problem_files.save_problem` wrote.
         scene: room (.json) whose furniture and walls people must keep out of; only the floor if not given.
-        most_iterations: outer iterations at most; the module stops earlier, when all of its stages are over.
     """
 
-    def __init__(self, observations: Path, scene: Path | None = None, most_iterations: int = 100) -> None:
+    def __init__(self, observations: Path, scene: Path | None = None) -> None:
         super().__init__()
-        if most_iterations < 1:
-            raise UserError(
-                f"Expected data.most_iterations of at least 1, but got {most_iterations}. Correct the config."
-            )
-        self.observations, self.scene, self.most_iterations = observations, scene, most_iterations
+        self.observations, self.scene = observations, scene
         self._problem: Problem | None = None
 
     @property
@@ -49,5 +43,5 @@ class ObservationsDataModule(pl.LightningDataModule):
         return self._problem
 
     def train_dataloader(self) -> DataLoader:
-        """The numbers of the outer iterations."""
-        return DataLoader(TensorDataset(torch.arange(self.most_iterations)), batch_size=None)
+        """One outer iteration."""
+        return DataLoader(TensorDataset(torch.zeros(1)), batch_size=None)

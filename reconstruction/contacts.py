@@ -95,7 +95,7 @@ def contact_probability(
 
 
 def other_spheres(
-    chain: Chain, others: Sequence[tuple[Chain, Float[np.ndarray, "frame 24 3"]]], frames: int
+    chain: Chain, others: Sequence[tuple[Chain, Float[np.ndarray, "_ 24 3"]]], frames: int
 ) -> tuple[Float[np.ndarray, "frame sphere 3"], Float[np.ndarray, "sphere"]]:
     """Centres of the balls around other people's joints in each frame of a chain, NaN where they are away; radii."""
     joints, radii = list(BODY_SPHERES), np.array(list(BODY_SPHERES.values()))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -168,10 +169,10 @@ def load_state(path: Path) -> tuple[State, dict[str, np.ndarray]]:
         UserError: if the file cannot be read or lacks a part.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         return State(*(arrays.pop(name) for name in _STATE)), arrays
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
         raise UserError(
             f"Expected the state of a reconstruction in '{path}', but got {error!r}. "
             "The file was cut off or comes from elsewhere. Delete it and start again."

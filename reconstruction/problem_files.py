@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def load_problem(path: Path) -> Problem:
         UserError: if the file is missing, cut off, of another kind, or its parts do not fit together.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(str(arrays["header"]))
         points = {name: arrays[f"keypoints_{name}"] for name in _KEYPOINTS}
@@ -74,7 +75,7 @@ def load_problem(path: Path) -> Problem:
             depth=depth,
             active=arrays.get("active"),
         )
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, BadZipFile) as error:
         raise UserError(
             f"Expected the observations of a video in '{path}', but got {error!r}. It may be cut off or of another "
             "kind. `lightning reconstruct VIDEO --out DIR` writes such a file into its folder."

@@ -8,7 +8,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from carescene.clips.clip import Clip, PersonInfo
 from carescene.clips.taxonomy import UNKNOWN_LABEL
-from carescene.humans.skeleton import NUM_JOINTS
+from carescene.humans.skeleton import NUM_JOINTS, PARENTS
 from carescene.rendering.camera import Camera
 from reconstruction.block_cholesky import inverse_diagonal
 from reconstruction.camera_parameters import camera_of
@@ -199,9 +199,11 @@ class _Spread:
 
 
 def _per_joint(variances: Float[np.ndarray, "frame free"]) -> Float[np.ndarray, "frame 24"]:
-    """Variances of all joints from those of the free ones; the others hang on them rigidly."""
-    whole = np.zeros((len(variances), NUM_JOINTS))
+    """Variances of all joints from those of the free ones; of the others no more is known than of their parents."""
+    whole = np.empty((len(variances), NUM_JOINTS))
     whole[:, FREE_JOINTS] = variances
+    for joint in set(range(NUM_JOINTS)) - set(FREE_JOINTS):
+        whole[:, joint] = whole[:, PARENTS[joint]]
     return whole
 
 
