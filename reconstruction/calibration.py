@@ -23,9 +23,10 @@ from reconstruction.body_size import (
 )
 from reconstruction.calibration_fit import Evidence, Fit, believe, fit_camera, parameter_covariance, search
 from reconstruction.calibration_priors import CameraPriors, GivenCamera, PitchMode
-from reconstruction.camera_parameters import camera_of, floor_in_camera, parameters_of, plain_camera
+from reconstruction.camera_parameters import angles_of, camera_of, floor_in_camera, parameters_of, plain_camera
 from reconstruction.floor_reading import FloorReading
-from reconstruction.observations import Keypoints
+from reconstruction.gravity import GravityReadings, gravity_residuals, most_agreed, read_gravity
+from reconstruction.observations import Keypoints, PoseLabels
 from reconstruction.upright import (
     LEVEL_HEIGHT,
     STATURE,
@@ -42,7 +43,7 @@ from reconstruction.upright import (
 # Observations that are believed at least so much count as upright people.
 _UPRIGHT: Final = 0.5
 # With less than this many upright people in different places, nothing is learnt from them.
-_FEWEST: Final = 3.0
+_FEWEST: Final = 1.0
 # Up to so many, sizes of sitting and lying people are worth reading as well.
 _PLENTY: Final = 10.0
 _SEARCH_VIEWS: Final = (-1.0, 0.0, 1.0)
@@ -92,6 +93,7 @@ def calibrate(
     priors: CameraPriors | None = None,
     given: GivenCamera | None = None,
     floor: FloorReading | None = None,
+    labels: PoseLabels | None = None,
 ) -> Calibration:
     """Find the camera of a video from the people in it.
 
@@ -103,6 +105,8 @@ def calibrate(
         priors: of cameras; those of wards and homes by default.
         given: what the user knows.
         floor: what a depth map says about the floor (`reconstruction.depth.floor_from_depth`).
+        labels: poses in the camera's frame, such as `lift(keypoints, calibrate(keypoints).camera, gravity_known=False)`
+            gives: they tell the tilt where people are upright in one place only.
 
     Raises:
         UserError: if what is given contradicts the picture's size or is impossible.
@@ -112,9 +116,13 @@ def calibrate(
     steady = steady_points(keypoints)
     everybody = observe_levels(keypoints, steady)
     observations = spread_places(everybody)
-    extra = given.evidence() + ([] if floor is None else [floor.evidence()])
+    extra: list[Evidence] = given.evidence() + ([] if floor is None else [floor.evidence()])
     num_persons = max(len(keypoints.names), 1)
     starts = _starts(observations, priors, given, keypoints)
+    if labels is not None:
+        gravity = read_gravity(labels)
+        extra.append(lambda camera, stature: gravity_residuals(gravity, camera))
+        starts = [(mode, [*cameras, *_tilted(cameras[0], mode, gravity)]) for mode, cameras in starts]
     fit = _best(observations, starts, priors, extra, num_persons)
     believed = fit.trust > _UPRIGHT
     upright = float(observations.weight[believed].sum())
@@ -134,7 +142,10 @@ def calibrate(
         sizes = read_sizes(keypoints, steady, bent)
         readings = sizes
         extra = [*extra, lambda camera, stature: size_residuals(readings, camera, stature)]
-        starts = [(mode, [fit.camera, *cameras]) for mode, cameras in starts] if upright else _middle(starts, priors)
+        if upright:
+            starts = [(mode, [fit.camera, *cameras]) for mode, cameras in starts]
+        elif given.camera is None:
+            starts = _middle(starts, priors, labels)
         fit = _best(observations, starts, priors, extra, num_persons)
     camera = fit.camera if given.camera is None else given.camera
     standing = np.zeros(keypoints.present.shape, bool)
@@ -178,12 +189,28 @@ def _grid(mode: PitchMode, priors: CameraPriors, given: GivenCamera, width: int,
     ]  # fmt: skip
 
 
-def _middle(starts: list[tuple[PitchMode, list[Camera]]], priors: CameraPriors) -> list[tuple[PitchMode, list[Camera]]]:
-    """The middle camera of the most usual way to hang one, for want of anything better."""
+def _middle(
+    starts: list[tuple[PitchMode, list[Camera]]], priors: CameraPriors, labels: PoseLabels | None
+) -> list[tuple[PitchMode, list[Camera]]]:
+    """The middle camera of the most usual way to hang one, for want of anything but, perhaps, straight poses."""
     mode, cameras = max(starts, key=lambda start: start[0].share)
     parameters = parameters_of(cameras[0])
-    parameters[1], parameters[3] = mode.pitch, np.log(priors.height)
-    return [(mode, [camera_of(parameters, cameras[0])])]
+    parameters[1:4] = mode.pitch, 0.0, np.log(priors.height)
+    middle = camera_of(parameters, cameras[0])
+    return [(mode, [middle, *([] if labels is None else _tilted(middle, mode, read_gravity(labels)))])]
+
+
+def _tilted(camera: Camera, mode: PitchMode, gravity: GravityReadings) -> list[Camera]:
+    """The camera turned to what straight bodies say is up, if a camera that hangs like this may see it there."""
+    up = most_agreed(gravity)
+    if up is None:
+        return []
+    pitch, roll = angles_of(-up)
+    if abs(pitch - mode.pitch) > 3 * mode.sd:
+        return []
+    parameters = parameters_of(camera)
+    parameters[1:3] = pitch, roll
+    return [camera_of(parameters, camera)]
 
 
 def _best(
