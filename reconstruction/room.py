@@ -24,11 +24,11 @@ from reconstruction.room_layout import Found, arrange
 from reconstruction.room_mesh import room_triangles, write_ply
 from reconstruction.room_surfaces import (
     Surfels,
+    explained_by_scale,
     find_ceiling,
     find_surfels,
     find_wall,
     fit_floor,
-    usable_scale,
     wall_direction,
 )
 
@@ -152,8 +152,11 @@ def _levelled(depth: Float[np.ndarray, "height width"], camera: Camera, notes: l
         f"the depth's floor lies {100 * fit.height:+.1f} cm from z = 0, tilted by {fit.tilt_deg:.1f} degrees "
         f"({fit.area:.1f} square metres seen)"
     )
-    if not usable_scale(fit):
-        notes.append(f"the depth was left out: it would need a factor of {fit.scale:.2f} to lie on the floor")
+    if not explained_by_scale(fit):
+        notes.append(
+            f"the depth was left out: with a factor of {fit.scale:.2f} and {fit.tilt_deg:.0f} degrees of tilt between "
+            "its floor and the camera's, one of the two is wrong"
+        )
         return None
     if abs(fit.height) < 0.005:
         return seen

@@ -27,6 +27,7 @@ _CEILING_M2: Final = 0.5
 # The floor is looked for this far around z = 0, as a share of the eye's height: half or double the depth at most.
 _FLOOR_SEARCH: Final = 0.6
 _SCALES: Final = (0.7, 1.4)
+_TILT_DEG: Final = 8.0
 _TALLEST_FURNITURE_M: Final = 1.6
 # Points of one wall lie within this, also where the depth is noisy or the wall not quite at a right angle.
 _WALL_BAND_M: Final = 0.20
@@ -179,9 +180,12 @@ def fit_floor(seen: Surfels, eye_height: float | int) -> FloorFit | None:
     return FloorFit(height, tilt, float(area[kept].sum()), float(eye_height / max(eye_height - height, 1e-3)))
 
 
-def usable_scale(fit: FloorFit) -> bool:
-    """Whether the factor that the floor asks for can be a fault of the depth's scale alone."""
-    return _SCALES[0] <= fit.scale <= _SCALES[1]
+def explained_by_scale(fit: FloorFit) -> bool:
+    """Whether how the depth's floor lies can be a fault of the depth's scale alone.
+
+    Boxes of a floor that is tilted by more than 8 degrees would stand askew: at 4 m it is half a metre too high.
+    """
+    return _SCALES[0] <= fit.scale <= _SCALES[1] and fit.tilt_deg <= _TILT_DEG
 
 
 def wall_direction(seen: Surfels) -> float:
