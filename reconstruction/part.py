@@ -1,8 +1,11 @@
 """One stretch of a static camera's video without a cut, from its pictures to everything that is written about it."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -13,35 +16,51 @@ from carescene.clips.files import save_clip
 from carescene.errors import UserError
 from carescene.files import write_atomically
 from carescene.humans.body import load_body
-from carescene.rendering.camera import Camera
+from carescene.rendering.camera import Camera, camera_from_dict
+from carescene.scenes import scene_to_dict
 from reconstruction.calibration import Calibration
+from reconstruction.depth_anything import predict_depth, sparse_frames
+from reconstruction.depth_recorded import read_recorded_depth
 from reconstruction.detect import detect_people
 from reconstruction.footage import Footage
 from reconstruction.formats import read_footage_keypoints, write_keypoints
-from reconstruction.observations import Keypoints, PoseLabels
+from reconstruction.observations import DepthLabels, Keypoints, PoseLabels
 from reconstruction.overlay import film_length, write_overlay
-from reconstruction.people import PeopleStages, Recovered, recover_people
+from reconstruction.people import PeopleStages, Recovered, recover_people, solve_kept, with_surroundings
 from reconstruction.plate import Plate, background_plate
 from reconstruction.pose_labels import prohmr_labels
+from reconstruction.privacy import face_hider
+from reconstruction.problem import scene_surroundings
+from reconstruction.problem_files import save_problem
+from reconstruction.prohmr import ProHmr
 from reconstruction.prohmr_files import load_prohmr
 from reconstruction.quality import measure, with_quality
 from reconstruction.report import ReportFacts, write_report
 from reconstruction.request import CLIP_FPS, Part, Request
 from reconstruction.resampled import evenly_spaced
 from reconstruction.room import Room, build_room, save_room
+from reconstruction.room_carriers import labelled
+from reconstruction.schedule import SolverOptions
 from reconstruction.smooth_keypoints import repair_keypoints
+from reconstruction.solution import Solution
 from reconstruction.stage_progress import StageProgress
 from reconstruction.work_files import WorkFolder, from_arrays, to_arrays, work_key
 
+# What `Request.depth` says of a depth picture beside the colours.
+RECORDED: Final = "recorded"
+# Where people already are right, only what they touch is still to be found.
+_AMONG_THINGS: Final = SolverOptions(root_iterations=0, pose_iterations=0)
 # Pictures per second of the film.
 _FILM_FPS: Final = 10.0
 # Guessed seconds of computing, for the bar alone: for each frame, and for each person and frame.
 _STAGES: Final = {
-    "empty room": (0.02, 0.0),
+    "empty room": (0.05, 0.0),
     "key points": (0.05, 0.0),
     "camera": (0.0, 0.005),
     "pose labels": (0.0, 0.01),
     "people": (0.0, 0.03),
+    "depth": (0.0, 0.0),
+    "people in the room": (0.0, 0.0),
     "room": (0.002, 0.0),
     "measures": (0.0, 0.01),
     "film": (0.04, 0.01),
@@ -87,7 +106,6 @@ class _Maker:
         self.stretch, self.request, self.bar = stretch, request, bar
         self.work = WorkFolder(request.out / "work")
         self.key = work_key(request.video, stretch.frames, stretch.footage.view)
-        self._plate: Plate | None = None
 
     def make(self) -> Part:
         """Run every stage."""
@@ -100,21 +118,43 @@ class _Maker:
             name=self.stretch.footage.path.stem,
         )
         recovered = recover_people(keypoints, self._stages(), work=self.work, progress=self.bar)
-        clip = evenly_spaced(recovered.solution, keypoints.times, CLIP_FPS, self.stretch.name)
-        camera = recovered.solution.camera
-        with self.bar.stage("room"):
-            room = build_room(clip, camera, furniture=self.request.furniture, name=self.stretch.name)
-            save_room(room, self.request.out)
-            _write_json(self.request, "camera.json", camera)
+        save_problem(recovered.problem, self.work.folder / "observations.npz")
+        clip, room = self._in_the_room(recovered, keypoints)
+        camera = camera_from_dict(clip.cameras[0])
+        _write_json(self.request, "camera.json", camera)
         with self.bar.stage("measures"):
             quality = measure(clip, camera, _from_zero(keypoints), room.scene, folder=self.request.out)
-        clip = with_quality(clip, quality)
-        clip.scene = room.scene.id
+        clip = dataclasses.replace(with_quality(labelled(clip), quality), scene=scene_to_dict(room.scene))
         save_clip(clip, self.request.out / "clips")
         self._film(clip, camera, room, keypoints, quality.trusted)
-        part = Part(self.request.out, clip, quality, recovered.calibration.scale_source, dict(self.bar.seconds))
-        self._report(part, recovered, room)
+        scale = recovered.calibration.scale_source
+        part = Part(self.request.out, clip, quality, scale, dict(self.bar.seconds))
+        self._report(part, recovered, room, camera)
         return part
+
+    def _in_the_room(self, recovered: Recovered, keypoints: Keypoints) -> tuple[Clip, Room]:
+        """The people as a clip, and the room; where it has surfaces that somebody measured or drew, people are solved
+        for once more among them."""
+        request, stretch = self.request, self.stretch
+
+        def built(solution: Solution) -> tuple[Clip, Room]:
+            clip = evenly_spaced(solution, keypoints.times, CLIP_FPS, stretch.name)
+            with self.bar.stage("room"):
+                plate = recovered.plate_in_metres()
+                return clip, build_room(clip, solution.camera, plate, request.furniture, name=stretch.name)
+
+        clip, room = built(recovered.solution)
+        if request.furniture or recovered.depth is not None:
+            surfaces = scene_surroundings(room.scene)
+            problem = with_surroundings(recovered.problem, recovered.solution, surfaces)
+            key = work_key(self.key, clip.trans, json.dumps(scene_to_dict(room.scene)))
+            solution = solve_kept(
+                problem, _AMONG_THINGS, recovered.solution.state, work=self.work, progress=self.bar,
+                stage="people in the room", key=key,
+            )  # fmt: skip
+            clip = evenly_spaced(solution, keypoints.times, CLIP_FPS, stretch.name)
+        save_room(room, request.out)
+        return clip, room
 
     def keypoints(self) -> Keypoints:
         """Everybody's key points: of the user's file, kept ones, or newly found."""
@@ -130,9 +170,11 @@ class _Maker:
             self.bar.skip("key points")
             found = from_arrays(Keypoints, arrays)
         else:
-            plate = self.plate()
-            with self.bar.stage("key points"):
-                found = repair_keypoints(detect_people(footage, plate, rate=request.rate, progress=False))
+            plate = self._plate()
+            with self.bar.stage("key points") as report:
+                found = repair_keypoints(
+                    detect_people(footage, plate, frames=self.stretch.frames, resume=self.work.folder, progress=report)
+                )
             self.work.keep("keypoints", self.key, to_arrays(found))
         if not found.present.any():
             raise UserError(
@@ -141,25 +183,38 @@ class _Maker:
             )
         return found
 
-    def plate(self) -> Plate:
-        """The empty room."""
-        if self._plate is None:
-            with self.bar.stage("empty room"):
-                self._plate = background_plate(self.stretch.footage)
-        return self._plate
+    def _plate(self, keypoints: Keypoints | None = None) -> Plate:
+        with self.bar.stage("empty room"):
+            return background_plate(self.stretch.footage, keypoints, self.stretch.frames)
 
     def _stages(self) -> PeopleStages:
-        request = self.request
-        if request.prohmr is None:
-            return PeopleStages(given=request.given)
-        # Now: another network's checkpoint is refused before hours of work.
-        network = load_prohmr(request.prohmr)
+        request, key = self.request, [self.key]
+        labeller, depth = None, None
+        if request.prohmr is not None:
+            # Now: another network's checkpoint is refused before hours of work.
+            labeller = partial(self._prohmr, load_prohmr(request.prohmr))
+            key += ["prohmr", request.prohmr]
 
-        def labels(keypoints: Keypoints, calibration: Calibration) -> PoseLabels:
-            pictures = self.stretch.footage.pictures(keypoints.frames)
-            return prohmr_labels(network, pictures, keypoints, calibration.camera)
+        if request.depth is not None:
+            key += ["depth", request.depth]
+            depth = self._depth
+        return PeopleStages(given=request.given, labeller=labeller, depth=depth, key=work_key(*key))
 
-        return PeopleStages(given=request.given, labeller=labels, labeller_key=work_key("prohmr", request.prohmr))
+    def _prohmr(self, network: ProHmr, keypoints: Keypoints, calibration: Calibration) -> PoseLabels:
+        return prohmr_labels(network, self.stretch.footage.pictures(keypoints.frames), keypoints, calibration.camera)
+
+    def _depth(self, keypoints: Keypoints) -> DepthLabels:
+        """Depth labels as `request.depth` says: recorded beside the colours or in files, or of a network."""
+        wanted, footage = self.request.depth or RECORDED, self.stretch.footage
+        path = Path(wanted)
+        if wanted == RECORDED or path.is_file() or (path.is_dir() and any(path.glob("*.png"))):
+            return read_recorded_depth(None if wanted == RECORDED else path, footage, keypoints)
+        plate = self._plate(keypoints)
+        longest = max(plate.picture.shape[:2])
+        chosen = sparse_frames(keypoints.times)
+        at = {int(keypoints.frames[index]): int(index) for index in chosen}
+        pictures = ((at[frame], picture) for frame, picture in footage.pictures(sorted(at), longest))
+        return predict_depth(plate.picture, pictures, model=wanted, progress=False)
 
     def _film(self, clip: Clip, camera: Camera, room: Room, keypoints: Keypoints, trusted: np.ndarray) -> None:
         length = film_length(clip, _FILM_FPS)
@@ -172,10 +227,12 @@ class _Maker:
                 report(done / max(length, 1))
 
             pictures = None if self.request.no_pixels else self._pictures(keypoints)
+            blur = face_hider(keypoints) if self.request.face_blur else None
             body = None if self.request.body is None else load_body(self.request.body)
             write_overlay(
                 self.request.out / "overlay.mp4", clip, camera, room.scene, pictures,
-                keypoints=_from_zero(keypoints), trusted=trusted, fps=_FILM_FPS, body=body, progress=count,
+                keypoints=_from_zero(keypoints), trusted=trusted, fps=_FILM_FPS, body=body, blur=blur,
+                progress=count,
             )  # fmt: skip
 
     def _pictures(self, keypoints: Keypoints) -> Iterator[tuple[float, UInt8[np.ndarray, "height width 3"]]]:
@@ -184,19 +241,20 @@ class _Maker:
         for index, picture in self.stretch.footage.pictures(keypoints.frames, longest=640):
             yield float(times[index] - keypoints.times[0]), picture
 
-    def _report(self, part: Part, recovered: Recovered, room: Room) -> None:
+    def _report(self, part: Part, recovered: Recovered, room: Room, camera: Camera) -> None:
         calibration = recovered.calibration
         labels = "ProHMR" if recovered.labels.source == "prohmr" else "the lifter, from key points alone"
+        depth = "none" if recovered.depth is None else recovered.depth.source
         notes = (
             *self.stretch.notes,
-            f"Key points: {recovered.keypoints.source}. Pose labels: {labels}. Depth: none.",
+            f"Key points: {recovered.keypoints.source}. Pose labels: {labels}. Depth: {depth}.",
             *calibration.notes,
             *room.notes,
         )
         write_report(
             part.folder,
             ReportFacts(
-                self.request.video.name, part.clip, part.quality, recovered.solution.camera, part.scale, room.scene,
+                self.request.video.name, part.clip, part.quality, camera, part.scale, room.scene,
                 recovered.solution.energies, part.seconds, notes, self.request.settings,
             ),
         )  # fmt: skip
@@ -208,8 +266,6 @@ def _guesses(frames: int, people: int) -> dict[str, float]:
 
 def _from_zero(keypoints: Keypoints) -> Keypoints:
     """The same with the first frame at 0 s, as in the clip."""
-    import dataclasses
-
     return dataclasses.replace(keypoints, times=keypoints.times - keypoints.times[0])
 
 

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+from jaxtyping import Float
+
+from carescene.errors import UserError
 from reconstruction.calibration import Calibration, calibrate
 from reconstruction.calibration_priors import GivenCamera
-from reconstruction.floor_reading import FloorReading
+from reconstruction.depth import Affinity, depth_in_metres, depth_readings, fit_affinity, floor_from_depth
 from reconstruction.lifter import lift
-from reconstruction.observations import Keypoints, PoseLabels
+from reconstruction.observations import DepthLabels, Keypoints, PoseLabels
 from reconstruction.problem import DepthTerm, Problem, State, Surroundings
 from reconstruction.schedule import SolverOptions
 from reconstruction.solution import Solution
@@ -33,6 +37,14 @@ class Recovered:
     labels: PoseLabels
     problem: Problem
     solution: Solution
+    depth: DepthLabels | None = None
+
+    def plate_in_metres(self) -> Float[np.ndarray, "height width"] | None:
+        """Depth of the empty room along the view axis as the joint optimisation scaled it; None without depth."""
+        if self.depth is None:
+            return None
+        a, b = (float(value) for value in self.solution.state.affinity)
+        return depth_in_metres(self.depth.plate, self.depth, Affinity(a, b, np.zeros((2, 2)), 0.0, 0))
 
 
 @dataclass(frozen=True)
@@ -42,13 +54,15 @@ class PeopleStages:
     Attributes:
         given: what the user knows about the camera.
         labeller: makes pose labels; the lifter if None.
-        labeller_key: what names the labeller, and its weights, in the work folder.
+        depth: makes depth labels; none if None.
+        key: what names the labeller, the depth and their weights in the work folder.
         options: of the joint optimisation.
     """
 
     given: GivenCamera | None = None
     labeller: Labeller | None = None
-    labeller_key: str = "lifter"
+    depth: Callable[[Keypoints], DepthLabels] | None = None
+    key: str = "lifter"
     options: SolverOptions | None = None
 
 
@@ -56,39 +70,58 @@ def recover_people(
     keypoints: Keypoints,
     stages: PeopleStages | None = None,
     *,
-    floor: FloorReading | None = None,
-    depth: Callable[[Calibration], DepthTerm | None] | None = None,
     work: WorkFolder | None = None,
     progress: StageProgress | None = None,
 ) -> Recovered:
-    """Camera, pose labels and joint optimisation of everybody in the key points.
+    """Camera, pose labels, depth and joint optimisation of everybody in the key points.
 
     Args:
         keypoints: of one stretch of a static camera's video.
-        stages: what is given and how labels are made.
-        floor: what depth says about the floor, for the camera.
-        depth: readings of depth at people, once the camera is known.
+        stages: what is given, how labels and depth are made.
         work: where results are kept and found again.
-        progress: whose stages "camera", "pose labels" and "people" are run.
+        progress: whose stages "camera", "depth", "pose labels" and "people" are run.
 
     Raises:
         UserError: nobody is in the key points, what is given contradicts them, or a file cannot be written.
     """
-    stages, key = stages or PeopleStages(), work_key(keypoints)
-    key = work_key(key, stages.given, floor)
-    calibration = _kept(
-        work, progress, "camera", key, Calibration, lambda: calibrate(keypoints, given=stages.given, floor=floor)
-    )
-    key = work_key(key, stages.labeller_key)
+    stages = stages or PeopleStages()
+    key = work_key(keypoints, stages.given)
+
+    def kept(stage: str, kind: type[_T], make: Callable[[], _T]) -> _T:
+        return keep_stage(stage, key, kind, make, work=work, progress=progress)
+
+    calibration = kept("camera", Calibration, lambda: calibrate(keypoints, given=stages.given))
+    key, maps, term = work_key(key, stages.key), None, None
+    if stages.depth is not None:
+        make = stages.depth
+        maps = kept("depth", DepthLabels, lambda: make(keypoints))
+        calibration, term = _with_depth(keypoints, maps, calibration, stages.given)
     labeller = stages.labeller or (lambda points, found: lift(points, found.camera))
-    labels = _kept(work, progress, "pose labels", key, PoseLabels, lambda: labeller(keypoints, calibration))
+    labels = kept("pose labels", PoseLabels, lambda: labeller(keypoints, calibration))
     problem = Problem(
         keypoints, calibration.camera, calibration.covariance, calibration.statures, calibration.stature_sigma,
-        camera_free=_free(stages.given), labels=labels, depth=None if depth is None else depth(calibration),
+        camera_free=_free(stages.given), labels=labels, depth=term,
     )  # fmt: skip
-    key = work_key(key, stages.options, problem.depth)
+    key = work_key(key, stages.options)
     solution = solve_kept(problem, stages.options, work=work, progress=progress, stage="people", key=key)
-    return Recovered(keypoints, calibration, labels, problem, solution)
+    return Recovered(keypoints, calibration, labels, problem, solution, maps)
+
+
+def _with_depth(
+    keypoints: Keypoints, maps: DepthLabels, first: Calibration, given: GivenCamera | None
+) -> tuple[Calibration, DepthTerm]:
+    """The camera once more with the floor that depth shows, and the readings at people."""
+    floor = floor_from_depth(maps, first.camera)
+    calibration = first if floor is None else calibrate(keypoints, given=given, floor=floor)
+    affinity = fit_affinity(maps, calibration.camera, keypoints, calibration.upright)
+    readings = depth_readings(maps, keypoints)
+    if maps.kind not in ("disparity", "metres"):
+        raise UserError(f"Expected depth of kind disparity or metres, but got '{maps.kind}'. Name the map's kind.")
+    term = DepthTerm(
+        maps.kind, readings.person, readings.frame, readings.landmark, readings.value, readings.sigma,
+        np.array([affinity.a, affinity.b]), affinity.covariance,
+    )  # fmt: skip
+    return calibration, term
 
 
 def solve_kept(
@@ -120,14 +153,16 @@ def with_surroundings(problem: Problem, solution: Solution, surroundings: Surrou
     return dataclasses.replace(problem, camera=solution.camera, surroundings=surroundings)
 
 
-def _kept(
-    work: WorkFolder | None,
-    progress: StageProgress | None,
+def keep_stage(
     stage: str,
     key: str,
     kind: type[_T],
     make: Callable[[], _T],
+    *,
+    work: WorkFolder | None = None,
+    progress: StageProgress | None = None,
 ) -> _T:
+    """What `work` holds of a stage under this key, or else what `make` makes, which is then kept."""
     if work is not None and (arrays := work.kept(stage, key)) is not None:
         if progress is not None:
             progress.skip(stage)

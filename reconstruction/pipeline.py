@@ -5,6 +5,7 @@ import dataclasses
 from carescene.errors import UserError
 from carescene.files import writable_folder
 from reconstruction.footage import open_footage
+from reconstruction.motion_check import check_camera, steadied
 from reconstruction.part import Stretch, reconstruct_part
 from reconstruction.request import Outcome, Part, Request
 
@@ -20,16 +21,22 @@ def reconstruct(request: Request) -> Outcome:
     """
     footage = open_footage(request.video, request.view)
     writable_folder(request.out)
+    motion = check_camera(footage)
     frames = footage.analysed(request.rate)
-    stretches = [frames]
+    notes = []
+    if motion.shaky:
+        footage = steadied(footage, motion.segments)
+        notes.append("The camera shakes a little; its pictures were moved back onto the first before anything else.")
+    notes += [f"From {begin:.1f} to {end:.1f} s the camera moves: left out." for begin, end in motion.moving]
+    stretches = [frames[(frames >= first) & (frames < last)] for first, last in motion.segments]
     name = footage.path.stem
     if len(stretches) == 1:
-        return Outcome((reconstruct_part(Stretch(footage, frames, name), request),))
+        return Outcome((reconstruct_part(Stretch(footage, stretches[0], name, tuple(notes)), request),))
     parts: list[Part] = []
     failures: list[str] = []
     for number, own in enumerate(stretches, start=1):
         folder = request.out / f"part_{number}"
-        stretch = Stretch(footage, own, f"{name}_{number}", (f"Part {number} of {len(stretches)}, between cuts.",))
+        stretch = Stretch(footage, own, f"{name}_{number}", (*notes, f"Part {number} of {len(stretches)}."))
         try:
             parts.append(reconstruct_part(stretch, dataclasses.replace(request, out=folder)))
         except UserError as error:

@@ -50,6 +50,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--camera_height", type=float | None, default=None, help="metres of the lens above the floor")
     parser.add_argument("--prohmr", type=str | None, default=None, help="ProHMR's checkpoint (default: our own lifter)")
+    parser.add_argument(
+        "--depth",
+        type=str | None,
+        default=None,
+        help="Depth Anything model (hub name or folder), 16-bit depth video or folder of 16-bit PNG files, or "
+        "'recorded' for a depth picture beside the colours (default: no depth)",
+    )
     parser.add_argument("--smpl", type=str | None, default=None, help="SMPL file or folder, drawn in place of our body")
     parser.add_argument(
         "--furniture",
@@ -86,6 +93,7 @@ def run(args: Namespace) -> str:
                 rate=float(args.rate),
                 given=_given(args.camera, distance, args.camera_height),
                 prohmr=_path(args.prohmr),
+                depth=args.depth,
                 body=_path(args.smpl),
                 furniture=() if args.furniture is None else tuple(read_furniture(Path(args.furniture))),
                 face_blur=args.face_blur,

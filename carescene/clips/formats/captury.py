@@ -95,8 +95,8 @@ def _camera(block: str, path: Path, names: tuple[str, ...], pixels: np.ndarray) 
     rotation, shift = pose[:, :3], pose[:, 3] * _MM
     # Six digits in the file; the rows are made unit and square again.
     left, _, right = np.linalg.svd(rotation)
-    rotation = left @ right
-    eye = Y_UP_TO_Z_UP @ (-rotation.T @ shift)
+    rotation = np.asarray(left @ right, np.float64)
+    eye = -(Y_UP_TO_Z_UP @ rotation.T @ shift)
     height = round(_WIDTH * size[1] / size[0])
     return CapturyCamera(matrix, rotation @ Y_UP_TO_Z_UP.T, eye, _WIDTH, height, names, pixels * _WIDTH)
 
