@@ -56,6 +56,8 @@ _FILM_FPS: Final = 10.0
 _STAGES: Final = {
     "empty room": (0.05, 0.0),
     "key points": (0.05, 0.0),
+    "first camera": (0.0, 0.005),
+    "free poses": (0.0, 0.01),
     "camera": (0.0, 0.005),
     "pose labels": (0.0, 0.01),
     "people": (0.0, 0.03),

@@ -79,7 +79,7 @@ def recover_people(
         keypoints: of one stretch of a static camera's video.
         stages: what is given, how labels and depth are made.
         work: where results are kept and found again.
-        progress: whose stages "camera", "depth", "pose labels" and "people" are run.
+        progress: whose stages "first camera", "free poses", "camera", "depth", "pose labels" and "people" are run.
 
     Raises:
         UserError: nobody is in the key points, what is given contradicts them, or a file cannot be written.
@@ -90,12 +90,15 @@ def recover_people(
     def kept(stage: str, kind: type[_T], make: Callable[[], _T]) -> _T:
         return keep_stage(stage, key, kind, make, work=work, progress=progress)
 
-    calibration = kept("camera", Calibration, lambda: calibrate(keypoints, given=stages.given))
+    # Poses tell the tilt of somebody who stays on one spot, and need hardly more of the camera than its lens.
+    first = kept("first camera", Calibration, lambda: calibrate(keypoints, given=stages.given))
+    free = kept("free poses", PoseLabels, lambda: lift(keypoints, first.camera, gravity_known=False))
+    calibration = kept("camera", Calibration, lambda: calibrate(keypoints, given=stages.given, labels=free))
     key, maps, term = work_key(key, stages.key), None, None
     if stages.depth is not None:
         make = stages.depth
         maps = kept("depth", DepthLabels, lambda: make(keypoints))
-        calibration, term = _with_depth(keypoints, maps, calibration, stages.given)
+        calibration, term = _with_depth(keypoints, maps, calibration, free, stages.given)
     labeller = stages.labeller or (lambda points, found: lift(points, found.camera))
     labels = kept("pose labels", PoseLabels, lambda: labeller(keypoints, calibration))
     problem = Problem(
@@ -108,11 +111,11 @@ def recover_people(
 
 
 def _with_depth(
-    keypoints: Keypoints, maps: DepthLabels, first: Calibration, given: GivenCamera | None
+    keypoints: Keypoints, maps: DepthLabels, first: Calibration, free: PoseLabels, given: GivenCamera | None
 ) -> tuple[Calibration, DepthTerm]:
     """The camera once more with the floor that depth shows, and the readings at people."""
     floor = floor_from_depth(maps, first.camera)
-    calibration = first if floor is None else calibrate(keypoints, given=given, floor=floor)
+    calibration = first if floor is None else calibrate(keypoints, given=given, floor=floor, labels=free)
     affinity = fit_affinity(maps, calibration.camera, keypoints, calibration.upright)
     readings = depth_readings(maps, keypoints)
     if maps.kind not in ("disparity", "metres"):

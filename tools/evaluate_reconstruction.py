@@ -1,9 +1,9 @@
 """Measure reconstruction against truth: our own clips seen by ward cameras, Captury takes, videos, recorded depth.
 
-    .venv/bin/python tools/evaluate_reconstruction.py synthetic --out runs/reconstruction/synthetic [--count 20]
-    .venv/bin/python tools/evaluate_reconstruction.py captury ../shared/data/mocap/captury --out runs/reconstruction/captury
-    .venv/bin/python tools/evaluate_reconstruction.py videos ../shared/data/video --out runs/reconstruction/videos
-    .venv/bin/python tools/evaluate_reconstruction.py depth ../shared/data/video/urfd --out runs/reconstruction/depth
+    .venv/bin/python tools/evaluate_reconstruction.py synthetic --out runs/recovered/synthetic [--count 20]
+    .venv/bin/python tools/evaluate_reconstruction.py captury ../shared/data/mocap/captury --out runs/recovered/captury
+    .venv/bin/python tools/evaluate_reconstruction.py videos ../shared/data/video --out runs/recovered/videos
+    .venv/bin/python tools/evaluate_reconstruction.py depth ../shared/data/video/urfd --out runs/recovered/depth
 
 Results of single clips, cameras and videos are kept in OUT, so that a killed run goes on; the table is written to
 OUT/table.md and printed. --part K/N does every N-th item only, so that N of these can run side by side.
