@@ -69,7 +69,9 @@ def frame_slots(found: Annotations, video: VideoFrames, where: str) -> Int[np.nd
             "beginning, cut the video there.",
         )  # fmt: skip
     slots = np.full(len(found.frames), -1)
-    nearest = np.abs(numbers[:, None] - video.frames).argmin(1) if len(numbers) else np.zeros(0, np.int64)
+    after = np.searchsorted(video.frames, numbers).clip(0, len(video.frames) - 1)
+    before = np.maximum(after - 1, 0)
+    nearest = np.where(np.abs(video.frames[before] - numbers) < np.abs(video.frames[after] - numbers), before, after)
     distance = np.abs(numbers - video.frames[nearest])
     reach = 0.5 * float(np.median(np.diff(video.frames))) if len(video.frames) > 1 else 0.0
     taken: dict[int, int] = {}
