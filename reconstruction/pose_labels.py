@@ -146,10 +146,10 @@ def _batches(
     people: list[tuple[int, int]] = []
     crops: list[Tensor] = []
     for index, picture in pictures:
-        place = places.get(index)
-        seen = [] if place is None else np.flatnonzero(boxes.valid[:, place])
+        if (place := places.get(index)) is None:
+            continue
         ratio = picture.shape[1] / keypoints.width
-        for person in seen:
+        for person in np.flatnonzero(boxes.valid[:, place]).tolist():
             box = boxes.centre[person, place], boxes.side[person, place]
             crops.append(crop_people(picture, box[0][None] * ratio, box[1][None] * ratio)[0])
             people.append((person, place))
