@@ -26,6 +26,7 @@ _LEAST_SEEN: Final = 6  # landmarks: fewer leave the trunk's turn open
 _SURE: Final = 0.3  # confidence of a landmark that counts as seen
 _OFF: Final = 0.08  # of the person's height: a hand's length between body and key points
 _ROOT_STD_M: Final = 0.30
+_ROOT_STD_MORE: Final = 1.5  # times the person's usual one: what is common to all frames is the scale's
 _POSE_STD_DEG: Final = 30.0
 _DEEP_M: Final = 0.10
 _HOVERING_M: Final = 0.15
@@ -125,13 +126,15 @@ def measure(
     contact = contact_report(clip, room, every=every, folder=folder)
     penetration, hovering = (_held(values, every) for values in (contact.depth_m, contact.gap_m))
     root_std, pose_std = stated_deviations(clip)
+    usual = np.array([[np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan] for row in root_std])
     speed = pelvis_speed(joints, clip.fps)
     with np.errstate(invalid="ignore"):
         doubted = {
             "too few key points": seen < _LEAST_SEEN if keypoints is not None else np.zeros_like(valid),
             "far from the key points": middle / height_px > _OFF,
             "outside the picture": inside.mean(axis=-1) < _IN_PICTURE,
-            "large standard deviation": (root_std > _ROOT_STD_M) | (pose_std > _POSE_STD_DEG),
+            "large standard deviation": ((root_std > _ROOT_STD_M) & (root_std > _ROOT_STD_MORE * usual))
+            | (pose_std > _POSE_STD_DEG),
             "inside floor or furniture": penetration > _DEEP_M,
             "hovering": hovering > _HOVERING_M,
             "too fast": speed > _FASTEST_M_S,

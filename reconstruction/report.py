@@ -131,7 +131,7 @@ def report_page(facts: ReportFacts) -> str:
         f"<h1>Reconstruction of {html.escape(facts.source)}</h1>",
         f"<p>{clip.num_persons} {'person' if clip.num_persons == 1 else 'people'}, {clip.seconds:.1f} s at "
         f"{clip.fps:g} frames per second. {100 * share:.0f} % of all frames are to be trusted.</p>",
-        f"<p><b>Scale:</b> {html.escape(facts.scale)}</p>",
+        f"<p><b>Scale:</b> {html.escape(facts.scale)}{_certainty(quality)}</p>",
         "<h2>Measures</h2>",
         _measures_table(facts, names),
         "<h2>Not to trust</h2>",
@@ -166,6 +166,11 @@ def report_page(facts: ReportFacts) -> str:
     return (
         f'<!doctype html><html lang="en"><head>{head}<style>{_STYLE}</style></head><body>{"".join(parts)}</body></html>'
     )
+
+
+def _certainty(quality: Quality) -> str:
+    known = quality.root_std_m[np.isfinite(quality.root_std_m)]
+    return f" Places of people are known to {100 * float(np.median(known)):.0f} cm (median)." if len(known) else ""
 
 
 def _names(clip: Clip) -> list[str]:

@@ -74,7 +74,7 @@ def build_room(
 
     With depth, floor, walls and ceiling are planes and furniture stands where the depth shows it. Without, the walls
     are set around the people, the furniture and the camera. Either way a bed or chair stands where somebody lay or sat
-    for a second or more, and nothing stands where somebody was.
+    for half a second or more, and nothing stands where somebody was.
 
     Args:
         clip: reconstructed people: metres, z up, floor at z = 0.

@@ -25,7 +25,7 @@ from reconstruction.room_kinds import bed_of, chair_of
 from reconstruction.room_layout import Found, fresh_name, inside_box
 
 # Less is a crouch, or a moment of a fall.
-_LEAST_S: Final = 1.0
+_LEAST_S: Final = 0.5
 # A resting pelvis stays within this height band; one that slides down does not rest.
 _STEADY_M: Final = 0.08
 # And moves no faster than this, over a fifth of a second to either side: who rolls out of bed passes places.
@@ -60,7 +60,7 @@ def labelled(clip: Clip) -> Clip:
 
 
 def find_carried(clip: Clip, joints: Float[np.ndarray, "person frame 24 3"]) -> list[Resting]:
-    """Places above the floor where somebody sat or lay still for at least a second; who lies first, then by time."""
+    """Places above the floor where somebody sat or lay still for half a second or more; who lies first, then by time."""
     kept: list[Resting] = []
     if clip.seconds < _LEAST_S:
         return kept

@@ -146,6 +146,12 @@ def test_every_reason_to_doubt_is_found_where_it_is(case: str) -> None:
     assert not quality.trusted[0, marked].any() and quality.trusted[0, :8].all()
 
 
+def test_a_deviation_common_to_all_frames_is_the_scales() -> None:
+    clip = dataclasses.replace(CLIP, trans_std=np.full(CLIP.trans.shape, 0.4, np.float32))
+    quality = measure(clip, CAMERA, seen(clip))
+    assert quality.trusted.all() and abs(quality.means["root_std_m"] - 0.4 * 3**0.5) < 1e-6
+
+
 def test_furniture_counts_as_well_as_the_floor() -> None:
     bed = default_object("bed", "bed-1", x=0.0, y=2.7, mattress_height_m=0.5, rails="none")
     room = Scene("room", [(-3.0, -1.0), (3.0, -1.0), (3.0, 6.0), (-3.0, 6.0)], objects=[bed])
