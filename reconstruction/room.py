@@ -14,13 +14,13 @@ from carescene.errors import UserError
 from carescene.rendering.camera import Camera
 from carescene.scenes.footprint import footprint
 from carescene.scenes.resting import clip_joints
-from carescene.scenes.scene import Scene
+from carescene.scenes.scene import Scene, SceneObject
 from carescene.scenes.scene_files import save_scene
 from reconstruction.room_boxes import find_boxes
 from reconstruction.room_carriers import carrying_things, find_carried
 from reconstruction.room_drawn import DrawnThing, drawn_object
 from reconstruction.room_kinds import things_of
-from reconstruction.room_layout import Found, arrange
+from reconstruction.room_layout import Found, arrange, inside_box
 from reconstruction.room_mesh import room_triangles, write_ply
 from reconstruction.room_surfaces import (
     Surfels,
@@ -112,7 +112,10 @@ def build_room(
     seen_things = things_of(boxes, polygon, height, names, [each.thing for each in found])
     found += [Found(thing, "seen") for thing in seen_things]
     polygon = _around_things(polygon, found)
-    things, changes = arrange(found, polygon, joints)
+    # A box that reaches around the camera is wrong, however it came about: the camera sees from there.
+    free = [each for each in found if not _holds(each.thing, camera.eye)]
+    notes += [f"{each.thing.id} left out: the camera is inside it" for each in found if _holds(each.thing, camera.eye)]
+    things, changes = arrange(free, polygon, joints)
     notes += changes
     notes.append(f"{len(things)} pieces of furniture: {', '.join(thing.id for thing in things) or 'none'}")
     height = max(height, *(thing.center[2] + thing.size[2] / 2 for thing in things)) if things else height
@@ -225,6 +228,11 @@ def _ceiling(seen: Surfels | None, camera: Camera, people: Float[np.ndarray, "po
         return min(height, 10.0)
     notes.append("no ceiling was seen: it is set by the camera's height")
     return min(max(_CEILING_M, float(camera.eye[2]) + _CAMERA_TO_CEILING_M, least), 10.0)
+
+
+def _holds(thing: SceneObject, point: Float[np.ndarray, "3"]) -> bool:
+    low, high = thing.center[2] - thing.size[2] / 2, thing.center[2] + thing.size[2] / 2
+    return bool(low < point[2] < high and inside_box(point[None, :2], thing, 0.02)[0])
 
 
 def _around_things(polygon: list[tuple[float, float]], found: Sequence[Found]) -> list[tuple[float, float]]:

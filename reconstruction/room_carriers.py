@@ -60,7 +60,7 @@ def labelled(clip: Clip) -> Clip:
 
 
 def find_carried(clip: Clip, joints: Float[np.ndarray, "person frame 24 3"]) -> list[Resting]:
-    """Places above the floor where somebody sat or lay still for half a second or more; who lies first, then by time."""
+    """Places above the floor where somebody sat or lay still for half a second; who lies first, then by time."""
     kept: list[Resting] = []
     if clip.seconds < _LEAST_S:
         return kept

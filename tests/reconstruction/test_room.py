@@ -25,6 +25,8 @@ from carescene.scenes import (
 from carescene.scenes.fitting_furniture import surface_height
 from carescene.scenes.footprint import footprint, rectangle_distance, wall_distance
 from carescene.scenes.resting import clip_joints
+from diffusion.objects import encode_scene
+from diffusion.world import PRESENT
 from reconstruction.room import build_room, save_room
 from reconstruction.room_carriers import find_carried
 from reconstruction.room_drawn import DrawnThing, read_furniture
@@ -116,6 +118,20 @@ def test_the_scan_looks_like_the_room(depth: np.ndarray, tmp_path: Path) -> None
     spots = torch.tensor([[[0.3, 1.5, 1.0], [1.2, 3.7, 0.62]]])
     distance = geometry.signed_distance(spots)[0]
     assert distance[0] > 0.5 and abs(float(distance[1]) - 0.10) < 0.03
+
+
+def test_the_model_sees_the_room(depth: np.ndarray) -> None:
+    room = build_room(WALK, CAMERA, depth)
+    vectors = encode_scene(room.scene)
+    # The room itself and each thing in it.
+    assert int((vectors[:, PRESENT] > 0).sum()) == 1 + len(room.scene.objects)
+
+
+def test_a_box_around_the_camera_is_left_out() -> None:
+    low = dataclasses.replace(CAMERA, eye=np.array([0.0, 0.0, 0.4]))
+    clip = made.lying_clip((0.0, 0.7, 0.62), np.array([0.0, 1.0, 0.0]))
+    room = build_room(clip, low)
+    assert not room.scene.objects and any("the camera is inside it" in note for note in room.notes)
 
 
 def test_without_depth_somebody_who_lies_has_a_bed() -> None:
