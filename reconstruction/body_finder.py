@@ -31,8 +31,13 @@ _REACH, _GROWTH = 0.6, 1.5
 _SAME: Final = 0.3
 # Blobs smaller than this share of the picture are noise; twice a second the whole picture is searched.
 _LEAST_BLOB, _SEARCH_S, _LOOK_AGAIN_S = 0.002, 0.5, 0.2
-# A person out of sight is looked for at the same place for so long.
-_WAIT_S: Final = 1.0
+# A person out of sight is looked for at the same place for so long, and longer if they moved by less than this share of
+# their radius a second.
+_WAIT_S, _WAIT_STILL_S, _STILL = 1.0, 6.0, 0.15
+# How far from where they were lost, in radii, somebody is known again: one, and so many more a second, up to this.
+_LOST_SPEED, _LOST_REACH = 2.0, 2.2
+# Share of its score that the best view of a body keeps from frame to frame.
+_ANCHOR_FADES: Final = 0.99
 
 
 @dataclass(frozen=True)
@@ -62,16 +67,30 @@ class _Followed:
     time: float
     asked: float = -np.inf
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    # The best view of late: where to look again when the newest leads nowhere.
+    anchor: BodyCircle | None = None
+    anchor_score: float = 0.0
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which to go on looking: who lay or sat still is still there."""
+        still = float(np.linalg.norm(self.velocity)) < _STILL * self.circle.radius
+        return _WAIT_STILL_S if still else _WAIT_S
 
     def expected(self, time: float) -> BodyCircle:
         # People slow down sooner than they go on: half of the way is the better guess.
         across, down = self.velocity * min(time - self.time, 0.2) * 0.5
         return self.circle.moved(float(across), float(down))
 
-    def update(self, circle: BodyCircle, time: float) -> None:
+    def update(self, body: FoundBody, time: float) -> None:
+        circle = body.circle
         moved = np.array([circle.x - self.circle.x, circle.y - self.circle.y]) / max(time - self.time, 1e-3)
         self.velocity = 0.5 * self.velocity + 0.5 * moved
         self.circle, self.time = circle, time
+        # It fades, and is no good once the body has moved on.
+        self.anchor_score *= _ANCHOR_FADES
+        if self.anchor is None or body.score >= self.anchor_score or self.anchor.distance(circle) > _SAME:
+            self.anchor, self.anchor_score = circle, body.score
 
 
 class BodyFinder:
@@ -89,26 +108,35 @@ class BodyFinder:
         time = float(time)
         mask = self._plate.foreground(picture)
         # In slow videos everybody has been out of sight since the last frame.
-        wait = max(_WAIT_S, 1.5 * (time - self._before))
-        self._followed, self._before = [one for one in self._followed if time - one.time <= wait], time
+        slow = 1.5 * (time - self._before)
+        self._followed = [one for one in self._followed if time - one.time <= max(slow, one.patience)]
+        self._before = time
         found = self._follow(picture, time)
         for guesses in self._newcomers(picture, mask, [body for _, body in found], time):
             body = self._best(picture, guesses)
             if body is None or body.score < _BEGIN or _near(body.circle, (other.circle for _, other in found), _SAME):
                 continue
-            lost = [one for one in self._followed if one.time < time and one.circle.distance(body.circle) < 1.0]
-            if lost:
-                lost[0].update(body.circle, time)
-            else:
-                lost = [_Followed(self._paths, body.circle, time)]
-                self._followed += lost
+            one = self._lost_near(body.circle, time)
+            if one is None:
+                one = _Followed(self._paths, body.circle, time)
+                self._followed.append(one)
                 self._paths += 1
-            found.append((lost[0], body))
+            one.update(body, time)
+            found.append((one, body))
         return [self._confirmed(picture, one, body, time) for one, body in found]
+
+    def _lost_near(self, circle: BodyCircle, time: float) -> _Followed | None:
+        """Who was lost near there: somebody who falls is out of the last circle within a few frames."""
+        lost = [(one.circle.distance(circle), one) for one in self._followed if one.time < time]
+        near = [(gap, one) for gap, one in lost if gap < min(1.0 + _LOST_SPEED * (time - one.time), _LOST_REACH)]
+        return min(near, key=lambda pair: pair[0])[1] if near else None
 
     def _follow(self, picture: np.ndarray, time: float) -> list[tuple[_Followed, FoundBody]]:
         expected = [one.expected(time) for one in self._followed]
         bodies = self._look(picture, expected)
+        for number, one in enumerate(self._followed):
+            if (bodies[number] is None or bodies[number].score < _KEEP) and one.anchor is not None:
+                (bodies[number],) = self._look(picture, [one.anchor])
         found: list[tuple[_Followed, FoundBody]] = []
         # The nearest to where they were expected comes first: of two who lead to one body, it keeps it.
         pairs = [(where.distance(body.circle), one, where, body) for one, where, body
@@ -120,7 +148,7 @@ class BodyFinder:
                 continue
             if _near(body.circle, (other.circle for _, other in found), _SAME):
                 continue
-            one.update(body.circle, time)
+            one.update(body, time)
             found.append((one, body))
         return found
 

@@ -14,6 +14,9 @@ _STEP: Final = 15.0
 # Share of a seam's length that must be a step: two views of one wall differ less where both are white, so that less
 # is asked for where one side goes dead (black for the whole film) along the same line.
 _SEAM_SHARE, _SEAM_SHARE_BESIDE_DEAD, _DEAD_BESIDE = 0.9, 0.65, 0.2
+# Beside a seam, in this many columns beyond its smear, jumps are rarer than this share of the seam's: a room may be
+# full of edges itself.
+_BESIDE, _SMEAR, _RARER = 24, 4, 0.7
 # A pixel is dead when no frame ever shows more than this; coded black reaches 16 and a little noise.
 _DEAD_LEVEL: Final = 24
 # A line is trimmed when so much of it is dead (a time stamp may be printed on the rest), if the margin is worth it.
@@ -75,17 +78,21 @@ def _seams(
     """First columns right of each seam."""
     rows, width = dead.shape
     slack = max(2, round(_FRACTION_SLACK * width))
+    # Coding smears a seam over a pixel on either side: column x stands for what lies between x - 2 and x + 1.
+    jumps = np.zeros((rows, width), bool)
+    jumps[:, 2:-1] = np.abs(median[:, 3:] - median[:, :-3]).max(-1) > _STEP
+    counted = np.zeros((rows, width), bool)
+    counted[:, 2:-1] = ~(dead[:, 3:] & dead[:, :-3])
+    shares = (jumps & counted).sum(0) / np.maximum(counted.sum(0), 1)
     seams = []
     for fraction in fractions:
         exact = round(fraction * width)
         # The nearest to the exact place, because black rims of a view look like seams too.
         for x in sorted(range(max(3, exact - slack), min(width - 3, exact + slack) + 1), key=lambda x: abs(x - exact)):
-            # Coding smears a seam over a pixel on either side.
-            left_dead, right_dead = dead[:, x - 2], dead[:, x + 1]
-            counted = ~(left_dead & right_dead)
-            jump = (np.abs(median[:, x + 1] - median[:, x - 2]).max(-1) > _STEP) & counted
-            beside_dead = (left_dead != right_dead).sum() >= dead_beside * rows
-            if jump.sum() > (_SEAM_SHARE_BESIDE_DEAD if beside_dead else _SEAM_SHARE) * max(counted.sum(), 1):
+            beside_dead = (dead[:, x - 2] != dead[:, x + 1]).sum() >= dead_beside * rows
+            beside = np.r_[shares[max(0, x - _BESIDE) : x - _SMEAR], shares[x + _SMEAR + 1 : x + _BESIDE + 1]]
+            least = _SEAM_SHARE_BESIDE_DEAD if beside_dead else _SEAM_SHARE
+            if shares[x] >= least and np.median(beside) <= _RARER * shares[x]:
                 seams.append(x)
                 break
     return sorted(seams)
@@ -108,10 +115,10 @@ def _alive(dead_share: Float[np.ndarray, "line"]) -> tuple[int, int]:
     """From where to where lines are kept: the longest run that is alive; a rim of a few pixels stays, so that halves
     stay halves."""
     size = len(dead_share)
+    least = _LEAST_MARGIN * size
     edges = np.flatnonzero(np.diff(np.r_[False, dead_share < _DEAD_LINE, False].astype(np.int8)))
     runs = edges.reshape(-1, 2)
     if len(runs) == 0:
         return 0, 0
     first, last = (int(edge) for edge in runs[np.argmax(runs[:, 1] - runs[:, 0])])
-    least = _LEAST_MARGIN * size
     return (first if first > least else 0), (last if size - last > least else size)
