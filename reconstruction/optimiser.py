@@ -117,7 +117,7 @@ class Optimiser:
             energies = energies or before
             for length in _SHORTER if step is not None else ():
                 trial = self.moved(bodies, step, length, free)
-                after = self._energies(trial, contexts, free)
+                after = self.energies_of(trial, contexts, free)
                 gain = sum(before.values()) - sum(after.values())
                 if gain > 0:
                     run.damping = max(run.damping / 4, _LEAST_DAMPING) if length == 1 else run.damping * 3
@@ -232,7 +232,8 @@ class Optimiser:
             equations.shared_slope[BETAS] += slope
         return energies, equations
 
-    def _energies(self, bodies: Bodies, contexts: list[Context], free: tuple[int, ...]) -> dict[str, float]:
+    def energies_of(self, bodies: Bodies, contexts: list[Context], free: tuple[int, ...]) -> dict[str, float]:
+        """Energies of all terms by name, summed over people."""
         total, _, _ = common_energy(self.problem, bodies.state, self.options.sigmas)
         for index, context in enumerate(contexts):
             energies, _ = self.chain(bodies, index, context, free, slopes=False)

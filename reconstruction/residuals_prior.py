@@ -14,14 +14,17 @@ from reconstruction.window import AFFINITY, CAMERA, NUM_COMMON, NUM_OFFSETS, OFF
 def shape_energy(
     betas: Float[np.ndarray, "10"], stature: float, stature_sigma: float, sigmas: Sigmas
 ) -> tuple[float, Float[np.ndarray, "10 10"], Float[np.ndarray, "10"]]:
-    """Half the squares of betas and of the height's distance from its prior, over sigma; curvature and gradient."""
+    """Half the squares of betas and of the height's distance from its prior, over sigma; curvature and gradient.
+
+    Like all priors of shared unknowns, times `Sigmas.repeats`.
+    """
     model = stature_model()
     off, slope = (model.of(betas) - stature) / stature_sigma, model.slope(betas) / stature_sigma
-    square = np.eye(NUM_BETAS) / sigmas.shape**2 + np.outer(slope, slope)
+    square = sigmas.repeats * (np.eye(NUM_BETAS) / sigmas.shape**2 + np.outer(slope, slope))
     return (
-        float((betas**2).sum() / sigmas.shape**2 + off**2) / 2,
+        sigmas.repeats * float((betas**2).sum() / sigmas.shape**2 + off**2) / 2,
         square,
-        betas / sigmas.shape**2 + off * slope,
+        sigmas.repeats * (betas / sigmas.shape**2 + off * slope),
     )
 
 
@@ -33,7 +36,7 @@ def common_energy(
     energies = {}
 
     def add(name: str, at: np.ndarray, off: np.ndarray, covariance: np.ndarray) -> None:
-        information = np.linalg.inv(covariance)
+        information = sigmas.repeats * np.linalg.inv(covariance)
         square[at[:, None], at], slope[at] = information, information @ off
         energies[name] = float(off @ information @ off) / 2
 

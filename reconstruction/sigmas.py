@@ -22,6 +22,8 @@ class Sigmas:
     """Standard deviations of the terms of the energy. Per-frame terms of motion count as at 20 frames per second.
 
     Attributes:
+        repeats: how many times over frames say the same about what they share (camera, shapes, offsets): errors of
+            detectors, labels and of the body itself hardly change within a second or two. Priors count so much more.
         hips: factor on the key points' own sigma at the hips, which detectors place a hand's breadth off.
         kernel: of the key points, in their sigmas: what is much further off counts as an outlier (Geman-McClure).
         kernel_start: the kernel's width at first; so wide that nothing is an outlier yet.
@@ -42,6 +44,7 @@ class Sigmas:
         people: depth of overlap of two people's bodies, metres.
     """
 
+    repeats: float = 10.0
     hips: float = 2.0
     kernel: float = 4.0
     kernel_start: float = 20.0

@@ -167,8 +167,9 @@ class _Spread:
         self.joints.append(positions)
 
     def shared_covariance(self) -> Float[np.ndarray, "unknown unknown"]:
-        """Covariance of all shared unknowns, once all chains are added."""
-        return cho_solve(cho_factor(self.corner, lower=True), np.eye(len(self.corner)))
+        """Covariance of all shared unknowns, once all chains are added; frames repeat each other."""
+        whole = cho_solve(cho_factor(self.corner, lower=True), np.eye(len(self.corner)))
+        return self.optimiser.options.sigmas.repeats * whole
 
     def finish(self, index: int, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Variances of turns, joint positions and the pelvis, with the shared unknowns' part."""
