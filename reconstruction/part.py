@@ -111,6 +111,7 @@ class _Maker:
 
     def make(self) -> Part:
         """Run every stage."""
+        stages = self._stages()
         keypoints = self.keypoints()
         count = len(keypoints.names)
         self.bar.guess(**_guesses(len(keypoints.times), count))
@@ -119,7 +120,7 @@ class _Maker:
             self.stretch.footage.keypoints_in_frame(keypoints),
             name=self.stretch.footage.path.stem,
         )
-        recovered = recover_people(keypoints, self._stages(), work=self.work, progress=self.bar)
+        recovered = recover_people(keypoints, stages, work=self.work, progress=self.bar)
         save_problem(recovered.problem, self.work.folder / "observations.npz")
         clip, room = self._in_the_room(recovered, keypoints)
         camera = camera_from_dict(clip.cameras[0])
@@ -193,7 +194,7 @@ class _Maker:
         request, key = self.request, [self.key]
         labeller, depth = None, None
         if request.prohmr is not None:
-            # Now: another network's checkpoint is refused before hours of work.
+            # At once: another network's checkpoint is refused before hours of work.
             labeller = partial(self._prohmr, load_prohmr(request.prohmr))
             key += ["prohmr", request.prohmr]
 
