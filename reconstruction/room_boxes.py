@@ -30,6 +30,8 @@ _FRONT_ONLY_M: Final = 0.40
 _THIN_M: Final = 0.10
 # Wardrobes are lower than this, door frames higher.
 PARTITION_M: Final = 2.05
+# Single beds are narrower; wider ones are measured again by their level part alone.
+_WIDE_M: Final = 1.1
 # A bed's box is wider and longer than its mattress, metres.
 MATTRESS_TO_BOX: Final = (0.12, 0.13)
 # Boards and rails at a bed: thinner than this, at most so far from the mattress and so high above it.
@@ -223,7 +225,19 @@ def _box(
     if wide > long:
         yaw, low, high = yaw + math.pi / 2, np.array([low[1], -high[0]]), np.array([high[1], -low[0]])
     place = _footprint(low, high, yaw, top)
-    return SeenBox(place, surface, top, sigma, level_m2, raw or place, _rising(spots, place.axes))
+    box = SeenBox(place, surface, top, sigma, level_m2, raw or place, _rising(spots, place.axes))
+    if box.is_bed and box.sides[0] > _WIDE_M:
+        flat_part = np.abs(spots[:, 2] - surface) < 0.05
+        return replace(box, place=_narrowed(place, spots[flat_part, :2]))
+    return box
+
+
+def _narrowed(place: Footprint, points: Float[np.ndarray, "point 2"]) -> Footprint:
+    """The footprint as wide as some points across its long side: rails join what stands beside a bed to it."""
+    across = (points - [place.x, place.y]) @ place.axes[0]
+    left, right = np.quantile(across, [0.02, 0.98]).tolist()
+    x, y = place.world((left + right) / 2, 0.0)
+    return replace(place, x=x, y=y, half_x=(right - left) / 2)
 
 
 def _footprint(low: np.ndarray, high: np.ndarray, yaw: float, top: float) -> Footprint:
