@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -130,7 +130,7 @@ class BlazePose:
             raise UserError(_DIED)
         return json.loads(self._process.stdout.read(struct.unpack("<i", head)[0]))
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "BlazePose":
         return self
 
     def __exit__(

@@ -1,7 +1,7 @@
 """Where a body is in a picture: a circle around it from the middle of the hips, and the upright crop of that circle."""
 
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
 import cv2
 import numpy as np
@@ -29,14 +29,14 @@ class BodyCircle:
     angle: float
 
     @classmethod
-    def through(cls, points: Float[np.ndarray, "2 2"]) -> Self:
+    def through(cls, points: Float[np.ndarray, "2 2"]) -> "BodyCircle":
         """From the middle of the hips and the point on the circle towards the head."""
         x, y = (float(value) for value in points[0])
         across, up = float(points[1, 0] - points[0, 0]), float(points[0, 1] - points[1, 1])
         return cls(x, y, float(np.hypot(across, up)), float(np.arctan2(across, up)))
 
     @classmethod
-    def around(cls, box: tuple[float, float, float, float], angle: float) -> Self:
+    def around(cls, box: tuple[float, float, float, float], angle: float) -> "BodyCircle":
         """For somebody who fills a box (x, y, width, height) with the head this way: a first guess."""
         x, y, width, height = box
         return cls(x + width / 2, y + height / 2, _RADIUS_PER_BOX * max(width, height), angle)
