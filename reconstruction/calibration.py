@@ -43,7 +43,7 @@ from reconstruction.upright import (
 # Observations that are believed at least so much count as upright people.
 _UPRIGHT: Final = 0.5
 # With less than this many upright people in different places, nothing is learnt from them.
-_FEWEST: Final = 1.0
+_FEWEST: Final = 2.0
 # Up to so many, sizes of sitting and lying people are worth reading as well.
 _PLENTY: Final = 10.0
 _SEARCH_VIEWS: Final = (-1.0, 0.0, 1.0)
@@ -51,6 +51,8 @@ _SEARCH_VIEWS: Final = (-1.0, 0.0, 1.0)
 _SEARCH_PITCHES: Final = (-2.0, -1.2, -0.5, 0.2, 0.9, 1.6, 2.5)
 _SEARCH_HEIGHTS: Final = (0.8, 1.3, 1.9, 2.5, 3.2)
 _STARTS: Final = 2
+# A way to hang the camera whose best start is so much worse than another's is not followed up; fits gain 10 to 30.
+_HOPELESS: Final = 60.0
 _NOBODY: Final = np.zeros(0)
 
 
@@ -130,7 +132,9 @@ def calibrate(
     if upright >= _FEWEST:
         widths = read_widths(keypoints, steady, observations.person[believed], observations.frame[believed])
         extra = [*extra, lambda camera, stature: width_residuals(widths, camera, stature)]
-        fit = _best(observations, [(mode, [fit.camera]) for mode, _ in starts], priors, extra, num_persons)
+        pitch = float(parameters_of(fit.camera)[1])
+        hung = min(priors.modes, key=lambda mode: abs(mode.pitch - pitch))
+        fit = _best(observations, [(hung, [fit.camera])], priors, extra, num_persons)
     if upright < _PLENTY:
         if upright < _FEWEST:
             observations, upright = take(observations, np.zeros(0, int)), 0.0
@@ -152,6 +156,8 @@ def calibrate(
     if upright:
         trust = believe(everybody, fit.camera, fit.heights)
         standing[everybody.person[trust > _UPRIGHT], everybody.frame[trust > _UPRIGHT]] = True
+    if not standing.any():
+        upright = 0.0
     covariance = parameter_covariance(fit)
     statures, sigma = _statures(fit, len(keypoints.names))
     source = _scale_source(given, floor, standing, float(np.sqrt(covariance[3, 3])))
@@ -165,15 +171,16 @@ def _starts(
     if given.camera is not None:
         pitch = float(parameters_of(given.camera)[1])
         return [(min(priors.modes, key=lambda mode: abs(mode.pitch - pitch)), [given.camera])]
-    found = []
+    found, lowest = [], np.inf
     for mode in priors.modes:
         cameras = _grid(mode, priors, given, keypoints.width, keypoints.height)
         costs = search(observations, cameras) if len(observations) else np.zeros(len(cameras))
         evidence = priors.evidence(mode)
-        prior = [float(np.sum(evidence(camera, _NOBODY) ** 2)) for camera in cameras]
-        ranked = np.argsort(costs + np.array(prior))
-        found.append((mode, [cameras[k] for k in ranked[:_STARTS]]))
-    return found
+        costs = costs + [float(np.sum(evidence(camera, _NOBODY) ** 2)) for camera in cameras]
+        ranked = np.argsort(costs)[:_STARTS]
+        lowest = min(lowest, float(costs[ranked[0]]))
+        found.append((mode, [cameras[k] for k in ranked], float(costs[ranked[0]])))
+    return [(mode, cameras) for mode, cameras, cost in found if cost < lowest + _HOPELESS]
 
 
 def _grid(mode: PitchMode, priors: CameraPriors, given: GivenCamera, width: int, height: int) -> list[Camera]:

@@ -121,7 +121,7 @@ def fit_camera(
     return [_fit(observations, start, evidence, num_persons) for start in starts]
 
 
-def search(observations: LevelObservations, cameras: Sequence[Camera], most: int = 80) -> Float[np.ndarray, "camera"]:
+def search(observations: LevelObservations, cameras: Sequence[Camera], most: int = 40) -> Float[np.ndarray, "camera"]:
     """Minus twice the log likelihood of each camera for people of average build, at the best places on the floor."""
     if len(observations) > most:
         chosen = np.linspace(0, len(observations) - 1, most).round().astype(int)

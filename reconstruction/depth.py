@@ -98,7 +98,7 @@ def depth_readings(labels: DepthLabels, keypoints: Keypoints) -> DepthReadings:
                 if len(patch) < 4:
                     continue
                 middle = float(np.median(patch))
-                within = 1.48 * float(np.median(np.abs(patch - middle)))
+                within = float(np.diff(np.quantile(patch, [0.16, 0.84]))[0]) / 2
                 if within < 0.1 * spread:
                     found.append((int(person), int(frame), landmark, middle, within))
     columns = list(zip(*found, strict=True)) if found else [()] * 5

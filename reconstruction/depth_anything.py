@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
+from safetensors import SafetensorError
 from tqdm import tqdm
 
 from carescene.errors import UserError
@@ -78,7 +79,7 @@ class DepthAnything:
 
 def predict_depth(
     plate: UInt8[np.ndarray, "height width 3"],
-    pictures: Iterable[tuple[int, UInt8[np.ndarray, "height width 3"]]] = (),
+    pictures: Iterable[tuple[int, UInt8[np.ndarray, "rows columns 3"]]] = (),
     *,
     model: str | Path | DepthAnything = DEFAULT_MODEL,
     count: int | None = None,
@@ -148,7 +149,7 @@ def _check_folder(folder: Path) -> None:
 def _load(kind: Any, source: str, local: bool) -> Any:
     try:
         return kind.from_pretrained(source, local_files_only=local)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise UserError(
             f"Expected a Depth Anything network at '{source}', but it could not be loaded ({type(error).__name__}). "
             "Without a network connection, download it elsewhere with "

@@ -121,25 +121,24 @@ class LevelObservations:
 def steady_points(keypoints: Keypoints) -> Bool[np.ndarray, "person frame landmark"]:
     """Points that are seen and lie where the same point is just before and after.
 
-    A point further than `_OFF_LINE` of its sigmas, and more than a twentieth of the person's size, from the median of
-    its own positions within 0.15 s is left out: a detector's jump. Where fewer than three positions fall into the
-    window (slow videos), nothing can be said and the point stays.
+    A point is taken for a detector's jump, and left out, if it is further than `_OFF_LINE` of its sigmas, and more than
+    a twentieth of the person's size, from every middle between its own positions equally long before and after, up to
+    0.15 s. Without any such pair (slow videos, ends of a track), nothing can be said and the point stays.
     """
-    seen = keypoints.seen.copy()
-    pixels = np.where(seen[..., None], keypoints.pixels, np.nan)
+    seen = keypoints.seen
     step = float(np.median(np.diff(keypoints.times))) if len(keypoints.times) > 1 else np.inf
     reach = int(_WINDOW_S / step) if step > 0 else 0
     if reach < 1 or not seen.any():
-        return seen
+        return seen.copy()
+    pixels = np.where(seen[..., None], keypoints.pixels, np.nan)
+    away = np.full(seen.shape, np.inf)
+    for k in range(1, min(reach, (pixels.shape[1] - 1) // 2) + 1):
+        middle = (pixels[:, : -2 * k] + pixels[:, 2 * k :]) / 2
+        distance = np.linalg.norm(pixels[:, k:-k] - middle, axis=-1)
+        away[:, k:-k] = np.fmin(away[:, k:-k], distance)
     size = person_size(pixels)
-    padded = np.pad(pixels, ((0, 0), (reach, reach), (0, 0), (0, 0)), constant_values=np.nan)
-    near = np.stack([padded[:, k : k + pixels.shape[1]] for k in range(2 * reach + 1)])
-    enough = np.isfinite(near[..., 0]).sum(0) >= 3
-    middle = np.full(pixels.shape, np.nan)
-    middle[enough] = np.nanmedian(near[:, enough], axis=0)
-    away = np.linalg.norm(pixels - middle, axis=-1)
     allowed = np.maximum(_OFF_LINE * np.where(seen, keypoints.sigma, 0), 0.05 * size[..., None])
-    return seen & ~(enough & (away > allowed))
+    return seen & ~(np.isfinite(away) & (away > allowed))
 
 
 def person_size(pixels: Float[np.ndarray, "person frame landmark 2"]) -> Float[np.ndarray, "person frame"]:
