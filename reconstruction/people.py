@@ -105,7 +105,7 @@ def recover_people(
         keypoints, calibration.camera, calibration.covariance, calibration.statures, calibration.stature_sigma,
         camera_free=_free(stages.given), labels=labels, depth=term,
     )  # fmt: skip
-    key = work_key(key, stages.options)
+    key = work_key(key, stages.options, problem.camera_free)
     solution = solve_kept(problem, stages.options, work=work, progress=progress, stage="people", key=key)
     return Recovered(keypoints, calibration, labels, problem, solution, maps)
 
@@ -191,7 +191,9 @@ def _run_file(work: WorkFolder, stage: str, key: str) -> Path:
 
 
 def _free(given: GivenCamera | None) -> tuple[bool, ...]:
-    """Which of (log f, pitch, roll, log h, k1) may change: nothing of a camera that was given, no lens that was."""
-    if given is None or (given.camera is None and given.lens is None):
-        return (True,) * 5
-    return (False,) * 5 if given.camera is not None else (False, True, True, True, False)
+    """Which of (log f, pitch, roll, log h, k1) the joint optimisation may change: nothing of a camera that was given.
+
+    Of others, the lens stays as calibrated: a longer lens from farther away shows nearly the same, so that small errors
+    of poses would decide.
+    """
+    return (False,) * 5 if given is not None and given.camera is not None else (False, True, True, True, False)

@@ -10,14 +10,13 @@ from carescene.errors import UserError
 from reconstruction.landmarks import free_landmarks
 from reconstruction.observations import LANDMARK
 from reconstruction.seen_clips import DetectorErrors, clip_landmarks, draw_clips, see_clip, ward_camera
-from tests.conftest import write_prepared
 
 EXACT = DetectorErrors(noise=0.0, missing=0.0, outliers=0.0)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_prepared(tmp_path_factory.mktemp("prepared"), train=1, val=1, test=6)
+@pytest.fixture
+def folder(prepared_source: Path) -> Path:
+    return prepared_source
 
 
 def test_exact_points_are_projections_of_the_landmarks(folder: Path):
@@ -67,8 +66,8 @@ def test_cameras_hang_as_on_wards():
         assert camera.rotation[2, 2] < 0
 
 
-def test_clips_are_drawn_evenly_and_cut(folder: Path, tmp_path: Path):
-    other = write_prepared(tmp_path / "other", train=1, val=1, test=2)
+def test_clips_are_drawn_evenly_and_cut(folder: Path, prepared_folder: Path, tmp_path: Path):
+    other = prepared_folder
     clips = draw_clips([folder, other], 6, seed=1, longest=15)
     assert [clip.num_frames for clip in clips] == [15] * 6
     assert [clip.id for clip in clips] == [clip.id for clip in draw_clips([folder, other], 6, seed=1, longest=15)]
