@@ -29,6 +29,8 @@ _KEEP, _BEGIN, _SURE = 0.3, 0.45, 0.75
 _REACH, _GROWTH = 0.6, 1.5
 # Two bodies this near, in radii, are one.
 _SAME: Final = 0.3
+# A newcomer whose box shares more than this with somebody's, of the smaller of the two, is that somebody.
+_CONTAINED: Final = 0.6
 # Blobs smaller than this share of the picture are noise; twice a second the whole picture is searched.
 _LEAST_BLOB, _SEARCH_S, _LOOK_AGAIN_S = 0.002, 0.5, 0.2
 # A person out of sight is looked for at the same place for so long, and longer if they moved by less than this share of
@@ -114,7 +116,7 @@ class BodyFinder:
         found = self._follow(picture, time)
         for guesses in self._newcomers(picture, mask, [body for _, body in found], time):
             body = self._best(picture, guesses)
-            if body is None or body.score < _BEGIN or _near(body.circle, (other.circle for _, other in found), _SAME):
+            if body is None or body.score < _BEGIN or _part_of(body, [other for _, other in found]):
                 continue
             one = self._lost_near(body.circle, time)
             if one is None:
@@ -234,6 +236,19 @@ class BodyFinder:
 
 def _near(circle: BodyCircle, others: Iterable[BodyCircle], distance: float) -> bool:
     return any(circle.distance(other) < distance for other in others)
+
+
+def _part_of(body: FoundBody, others: Sequence[FoundBody]) -> bool:
+    """Whether a newcomer is somebody who is known already, or a piece of them: a trunk taken for a whole body."""
+    low, high = np.nanmin(body.pixels, axis=0), np.nanmax(body.pixels, axis=0)
+    for other in others:
+        if body.circle.distance(other.circle) < _SAME:
+            return True
+        other_low, other_high = np.nanmin(other.pixels, axis=0), np.nanmax(other.pixels, axis=0)
+        shared = np.prod(np.clip(np.minimum(high, other_high) - np.maximum(low, other_low), 0, None))
+        if shared > _CONTAINED * min(np.prod(high - low), np.prod(other_high - other_low)):
+            return True
+    return False
 
 
 def _guesses(box: tuple[float, ...]) -> list[BodyCircle]:

@@ -21,7 +21,6 @@ _RATE: Final = 30.0
 _LONGEST: Final = 1280
 # Pictures that decide how a frame is put together, and their longer side (seams of fewer pixels would vanish).
 _LAYOUT_PICTURES, _LAYOUT_LONGEST = 11, 960
-_ROTATIONS: Final = {90: 3, 180: 2, 270: 1}
 
 
 @dataclass(frozen=True)
@@ -304,7 +303,7 @@ def _upright(frame: av.VideoFrame, full_size: tuple[int, int], rotation: int, sc
     picture = frame.reformat(
         max(1, round(width * scale)), max(1, round(height * scale)), "rgb24", interpolation="AREA"
     ).to_ndarray()
-    return np.ascontiguousarray(np.rot90(picture, _ROTATIONS[rotation])) if rotation else picture
+    return np.ascontiguousarray(np.rot90(picture, rotation // 90)) if rotation else picture
 
 
 def _cropped(picture: np.ndarray, view: View, scale: float) -> np.ndarray:

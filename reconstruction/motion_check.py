@@ -135,7 +135,7 @@ def _runs(pictures: list[np.ndarray]) -> list[tuple[int, int, bool, float]]:
     runs = []
     for begin, end in zip([0, *edges.tolist()], [*edges.tolist(), len(pictures)], strict=True):
         shake = _shake([step.matrix for step in steps[begin : end - 1]], pictures[begin], pictures[begin:end])
-        runs.append((begin, end, not going[begin] and shake <= _RANGE, shake))
+        runs.append((begin, end, bool(not going[begin] and shake <= _RANGE), shake))
     return runs
 
 
@@ -155,4 +155,5 @@ def _shake(steps: list[np.ndarray | None], first: np.ndarray, pictures: list[np.
 
 
 def _long_enough(footage: Footage, begin: int, end: int) -> bool:
-    return footage.times[end - 1] - footage.times[begin] >= _LEAST_S - 1.5 / footage.fps and end - begin >= 2
+    seconds = float(footage.times[end - 1] - footage.times[begin])
+    return seconds >= _LEAST_S - 1.5 / footage.fps and end - begin >= 2

@@ -12,17 +12,18 @@ _GRID, _PATCH, _REACH = (9, 6), 0.07, 0.035
 _LEAST_TEXTURE, _FOUND = 5.0, 0.75
 # Patches off by more pixels than this do not obey the camera's motion: people.
 _INLIER_PX: Final = 1.0
-# Below so many patches nothing can be said.
-_LEAST_PATCHES: Final = 5
+# Below so many patches, or where they lie within less than this share of the width or height, nothing can be said.
+_LEAST_PATCHES, _SPREAD = 5, 0.4
 
 
 class PictureMotion(NamedTuple):
     """What two frames say about the camera.
 
     Attributes:
-        alike: share of the textured patches found again, NaN where the picture has too little texture.
+        alike: share of the textured patches found again where one motion puts them (by chance a patch is found
+            anywhere), NaN where the picture has too little texture.
         matrix: similarity (2, 3) from the first picture's pixels to the second's; None where no motion explains at
-            least half of the patches that were found.
+            least half of the patches that were found, spread over the picture.
         moved: largest way that a corner of the picture goes, as a share of its longer side; NaN without a matrix.
     """
 
@@ -46,15 +47,20 @@ def picture_motion(
         return PictureMotion(np.nan, None, np.nan)
     found = [_find(first, second, corner, side, reach) for corner in corners]
     hits = np.array([place is not None for place in found])
-    alike = float(hits.mean())
     if hits.sum() < _LEAST_PATCHES:
-        return PictureMotion(alike, None, np.nan)
+        return PictureMotion(float(hits.mean()), None, np.nan)
     before = corners[hits].astype(np.float64)
     after = np.array([place for place in found if place is not None])
     # RANSAC of OpenCV draws from its own generator: the same pictures give the same motion.
     cv2.setRNGSeed(0)
     matrix, inliers = cv2.estimateAffinePartial2D(before, after, ransacReprojThreshold=_INLIER_PX)
-    if matrix is None or inliers.mean() < 0.5:
+    if matrix is None:
+        return PictureMotion(0.0, None, np.nan)
+    obeying = before[inliers[:, 0].astype(bool)]
+    alike = len(obeying) / len(corners)
+    # Before a blank wall the only texture may be somebody's clothes.
+    spread = np.ptp(obeying, axis=0) / (width, height)
+    if len(obeying) < 0.5 * hits.sum() or spread.min() < _SPREAD:
         return PictureMotion(alike, None, np.nan)
     return PictureMotion(alike, matrix, corner_way(matrix, width, height))
 

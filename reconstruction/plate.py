@@ -109,7 +109,10 @@ def background_plate(
     wide = np.ones((9, 9), np.uint8)
     covered = np.stack([cv2.dilate(cv2.medianBlur(mask.astype(np.uint8), 5), wide) for mask in covered]).astype(bool)
     if keypoints is not None:
-        covered |= _bodies(keypoints, indices, footage, covered.shape[1:])
+        bodies = _bodies(keypoints, indices, footage, covered.shape[1:])
+        # Where somebody lay long enough to be in the first median, it is the empty room that differs from it: in places
+        # where anybody ever was, the key points decide alone.
+        covered = np.where(bodies.any(0), bodies, covered)
     seen = 1 - covered.mean(0)
     picture = np.where((seen > _LEAST_SHARE)[..., None], _masked_median(stack, covered, first), first)
     return Plate(picture, noise.astype(np.float64), seen)
