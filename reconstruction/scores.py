@@ -22,20 +22,21 @@ from carescene.humans.skeleton import JOINT
 from carescene.rendering.camera import Camera
 from reconstruction.camera_parameters import parameters_of, to_our_world
 from reconstruction.captury_takes import CAPTURY_JOINTS, CapturyView
-from reconstruction.people import Recovered
 from reconstruction.seen_clips import SeenClip
+from reconstruction.solution import Solution
 
 _MM = 1000.0
 
 
-def score_clip(seen: SeenClip, recovered: Recovered) -> dict[str, float]:
+def score_clip(seen: SeenClip, solution: Solution, first: Camera) -> dict[str, float]:
     """Errors of everybody in a clip; millimetres, metres, m/s^2, shares in per cent.
 
     Joints are compared in the frame of each one's own camera, as is usual; `root` is the error of the pelvis there as a
     share of its distance from the eye, without any alignment, `root upright` the same with gravity upright in both.
+    `first` is the camera before the joint optimisation.
     Coverage is the share of single coordinates within one stated standard deviation.
     """
-    solution, clip = recovered.solution, seen.clip
+    clip = seen.clip
     both = solution.valid & clip.valid
     own = in_camera(solution.joints, solution.camera)
     truth = in_camera(seen.joints, seen.camera)
@@ -52,14 +53,14 @@ def score_clip(seen: SeenClip, recovered: Recovered) -> dict[str, float]:
         "cover turns %": 100 * _coverage(turns, solution.pose_std[both][:, 1:]),
         "cover root %": 100
         * interval_coverage(solution.joints[both][:, 0] - upright[both][:, 0], solution.trans_std[both]),
-        **camera_scores(recovered, seen.camera),
+        **camera_scores(first, solution.camera, seen.camera),
         "frames %": 100 * float(both.sum() / clip.valid.sum()),
     }
 
 
-def score_captury(view: CapturyView, recovered: Recovered) -> dict[str, float]:
-    """Errors of a take's person as one camera sees them; trajectory errors also after the best scale."""
-    solution = recovered.solution
+def score_captury(view: CapturyView, solution: Solution, first: Camera) -> dict[str, float]:
+    """Errors of a take's person as one camera sees them; trajectory errors also after the best scale; `first` as in
+    `score_clip`."""
     own = in_camera(solution.joints[:, :, list(CAPTURY_JOINTS)], solution.camera)
     truth = in_camera(view.joints[None], view.camera)
     both = solution.valid & np.isfinite(truth).all((-1, -2))
@@ -73,7 +74,7 @@ def score_captury(view: CapturyView, recovered: Recovered) -> dict[str, float]:
         "root ATE cm": 100 * trajectory_errors(root, goal)[0],
         "root ATE scaled cm": 100 * trajectory_errors(root, goal, scaled=True)[0],
         "scale": float(scaled),
-        **camera_scores(recovered, view.camera),
+        **camera_scores(first, solution.camera, view.camera),
     }
 
 
@@ -100,11 +101,11 @@ def joint_scores(
     }
 
 
-def camera_scores(recovered: Recovered, truth: Camera) -> dict[str, float]:
+def camera_scores(first: Camera, last: Camera, truth: Camera) -> dict[str, float]:
     """How far the camera is off, before and after the joint optimisation: focal length and height in %, tilt in deg."""
     true = parameters_of(to_our_world(truth))
     scores = {}
-    for name, camera in (("first ", recovered.calibration.camera), ("", recovered.solution.camera)):
+    for name, camera in (("first ", first), ("", last)):
         off = parameters_of(camera) - true
         scores |= {
             f"{name}focal %": 100 * float(np.expm1(off[0])),

@@ -65,7 +65,7 @@ def synthetic(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         known = KnownDistance(seen.known_pixels, seen.known_metres) if arguments.distance == "known" else None
         work = WorkFolder(arguments.out / "work" / f"{index:02d}")
         recovered = recover_people(seen.keypoints, PeopleStages(given=GivenCamera(distance=known)), work=work)
-        return {"clip": clip.id} | score_clip(seen, recovered)
+        return {"clip": clip.id} | score_clip(seen, recovered.solution, recovered.calibration.camera)
 
     return each(arguments, [f"{index:02d}_{clip.id}" for index, clip in enumerate(clips)], one)
 
@@ -78,7 +78,8 @@ def captury(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     def one(index: int) -> dict[str, Any]:
         view = views[index]
         work = WorkFolder(arguments.out / "work" / view.name)
-        return {"view": view.name} | score_captury(view, recover_people(view.keypoints, work=work))
+        recovered = recover_people(view.keypoints, work=work)
+        return {"view": view.name} | score_captury(view, recovered.solution, recovered.calibration.camera)
 
     return each(arguments, [view.name for view in views], one)
 
