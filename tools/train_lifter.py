@@ -2,7 +2,7 @@
 
     F=data/prepared; python tools/train_lifter.py --data $F/mocap,$F/simulated_2,$F/controlled,$F/controlled_2
 
-75 minutes on one CPU core. A stopped run goes on from its last saved step when it is started again. Only the training
+An hour on one CPU core. A stopped run goes on from its last saved step when it is started again. Only the training
 splits are opened, but for the last step: how far its uncertainty is to be trusted is measured on the validation splits.
 """
 
