@@ -115,8 +115,8 @@ def depth_readings(labels: DepthLabels, keypoints: Keypoints) -> DepthReadings:
     )
 
 
-def floor_from_depth(labels: DepthLabels, camera: Camera, tilt: float | int = 0.35) -> FloorReading | None:
-    """The floor in a plate of depths in metres: the plane with most pixels that a camera near `camera` may stand on.
+def floor_from_depth(labels: DepthLabels, camera: Camera, tilt: float | int = 0.7) -> FloorReading | None:
+    """The floor in a plate of depths in metres: the plane with most pixels, and fewest below it, about level.
 
     Random triples of pixels propose planes (RANSAC), the best is fitted by reweighted least squares in inverse depth.
 
@@ -281,9 +281,10 @@ def _best_plane(
         normal = plane * np.array([camera.scale[0], camera.scale[1], 1.0])
         if normal @ down < np.cos(tilt) * np.linalg.norm(normal):
             continue
-        inside = np.abs(design @ plane - inverse) < 2.5 * noise
-        # Table tops are planes as well; the floor is the lower of two with like support.
-        score = inside.sum() * min(2.0, 1 / float(np.linalg.norm(normal))) ** 0.5
+        residual = (design @ plane - inverse) / noise
+        inside = np.abs(residual) < 2.5
+        # Nothing is seen below a floor: table tops, and slanted planes through several things, have something there.
+        score = float(inside.sum() - (residual > 4).sum())
         if score > most:
             best, members, most = plane, inside, score
     return best, members

@@ -81,6 +81,8 @@ STATURE_GAIN: Final = STATURE_SD**2 * np.linalg.solve(LEVEL_COVARIANCE, LEVEL_HE
 # A window of time in which a point of a body moves on a line, and how far off it is an error of the detector.
 _WINDOW_S: Final = 0.15
 _OFF_LINE: Final = 5.0
+# Detectors put feet that are out of view on the picture's border, this near in units of its longer side.
+_BORDER: Final = 0.012
 # Places nearer than this (in units of the person's size in the picture) tell the same.
 _PLACE: Final = 0.2
 _PER_PLACE: Final = 2
@@ -119,17 +121,20 @@ class LevelObservations:
 
 
 def steady_points(keypoints: Keypoints) -> Bool[np.ndarray, "person frame landmark"]:
-    """Points that are seen and lie where the same point is just before and after.
+    """Points that are seen, not on the picture's border, and lie where the same point is just before and after.
 
     A point is taken for a detector's jump, and left out, if it is further than `_OFF_LINE` of its sigmas, and more than
     a twentieth of the person's size, from every middle between its own positions equally long before and after, up to
     0.15 s. Without any such pair (slow videos, ends of a track), nothing can be said and the point stays.
     """
-    seen = keypoints.seen
+    with np.errstate(invalid="ignore"):
+        edge = _BORDER * max(keypoints.width, keypoints.height)
+        room = np.array([keypoints.width, keypoints.height]) - edge
+        seen = keypoints.seen & ((keypoints.pixels > edge) & (keypoints.pixels < room)).all(-1)
     step = float(np.median(np.diff(keypoints.times))) if len(keypoints.times) > 1 else np.inf
     reach = int(_WINDOW_S / step) if step > 0 else 0
     if reach < 1 or not seen.any():
-        return seen.copy()
+        return seen
     pixels = np.where(seen[..., None], keypoints.pixels, np.nan)
     away = np.full(seen.shape, np.inf)
     for k in range(1, min(reach, (pixels.shape[1] - 1) // 2) + 1):
