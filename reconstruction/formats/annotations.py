@@ -108,6 +108,11 @@ def triples(values: Any) -> Float[np.ndarray, "point 3"]:
     return np.array(values, np.float64).reshape(-1, 3)
 
 
+def whole_number(value: Any) -> int | None:
+    """A number of pixels or frames as it may stand in JSON; raises TypeError or ValueError for anything else."""
+    return None if value is None else int(value)
+
+
 def track_name(*candidates: Any) -> str | None:
     """The first that names a person over time; None, -1, "" and 0 length lists are what formats write for "unknown"."""
     for value in candidates:

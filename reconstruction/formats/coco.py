@@ -18,6 +18,7 @@ from reconstruction.formats.annotations import (
     found_person,
     track_name,
     triples,
+    whole_number,
 )
 from reconstruction.formats.names import coco_columns, landmark_columns
 from reconstruction.observations import LANDMARK
@@ -52,7 +53,12 @@ def read_coco_keypoints(document: Any, path: Path) -> Annotations:
         return _read_results(document, path)
     place = {image["id"]: index for index, image in enumerate(document["images"])}
     frames = tuple(
-        AnnotatedFrame(image.get("frame"), str(image["file_name"]), image.get("width"), image.get("height"))
+        AnnotatedFrame(
+            whole_number(image.get("frame")),
+            str(image["file_name"]),
+            whole_number(image.get("width")),
+            whole_number(image.get("height")),
+        )
         for image in document["images"]
     )
     names = {entry["id"]: entry.get("keypoints") for entry in document.get("categories", [])}

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from carescene.errors import UserError
-from reconstruction.formats.annotations import AnnotatedFrame, Annotations, FoundPerson, found_person
+from reconstruction.formats.annotations import AnnotatedFrame, Annotations, FoundPerson, found_person, whole_number
 from reconstruction.formats.coco import is_list_of
 from reconstruction.formats.names import landmark_columns
 
@@ -39,7 +39,7 @@ def read_label_studio(document: Any, path: Path) -> Annotations:
         results = next((one for one in chosen if one.get("ground_truth")), chosen[-1])["result"] if chosen else []
         sizes = [(one["original_width"], one["original_height"]) for one in results if "original_width" in one]
         width, height = sizes[0] if sizes else (None, None)
-        frames.append(AnnotatedFrame(name=_picture(task), width=width, height=height))
+        frames.append(AnnotatedFrame(None, _picture(task), whole_number(width), whole_number(height)))
         grouped.append(_groups(results, frames[-1].name, path))
     # One label for everybody tells nobody apart, and neither does one that two have in one picture.
     labels = [[label for label, _ in people if label] for people in grouped]
@@ -55,7 +55,7 @@ def read_label_studio(document: Any, path: Path) -> Annotations:
 
 def _picture(task: dict[str, Any]) -> str:
     data = task["data"]
-    value = data.get("image") or data.get("img") or next(one for one in data.values() if isinstance(one, str))
+    value = data.get("image") or data.get("img") or next((one for one in data.values() if isinstance(one, str)), "")
     # Local storage writes /data/local-files/?d=folder/frame_12.png.
     return re.split(r"[/\\=]", str(value).split("&")[0])[-1]
 

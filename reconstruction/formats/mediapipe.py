@@ -13,7 +13,14 @@ from typing import Any, Final
 import numpy as np
 
 from carescene.errors import UserError
-from reconstruction.formats.annotations import AnnotatedFrame, Annotations, FoundPerson, found_person, track_name
+from reconstruction.formats.annotations import (
+    AnnotatedFrame,
+    Annotations,
+    FoundPerson,
+    found_person,
+    track_name,
+    whole_number,
+)
 from reconstruction.formats.names import MEDIAPIPE_POINTS, landmark_columns, mediapipe_columns
 
 _NUMBER_FIELDS: Final = ("frame", "frame_index", "frame_idx", "frame_id", "frame_number")
@@ -37,7 +44,7 @@ def read_mediapipe(document: Any, path: Path) -> Annotations:
     """
     top = document if isinstance(document, dict) else {}
     about = top | top.get("metadata", {})
-    width, height = (about.get(field, about.get(f"image_{field}")) for field in ("width", "height"))
+    width, height = (whole_number(about.get(field, about.get(f"image_{field}"))) for field in ("width", "height"))
     entries = top["frames"] if top else document
     frames, people = [], []
     for index, entry in enumerate(entries):

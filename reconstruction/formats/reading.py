@@ -78,7 +78,7 @@ def read_annotations(path: Path, format: str = "auto") -> Annotations:
         raise UserError(f"Expected a format among {', '.join(FORMATS)}, but got '{format}'. Use auto.")
     try:
         return _read_folder(path, format) if path.is_dir() else _read_file(path, format)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         if isinstance(error, UserError):
             raise
         what = f"no {error}" if isinstance(error, KeyError) else str(error)

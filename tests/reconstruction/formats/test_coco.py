@@ -218,6 +218,23 @@ def test_corrected_file_without_scores_is_by_hand(tmp_path):
     assert set(np.unique(back.confidence)) == {0.0, 0.5, 1.0}
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width": {}}, "layouts of docs/keypoints.md.*damaged"),
+        ({"frame": "twelve"}, "damaged"),
+        ({"frame": 1e400}, "damaged"),
+        ({"width": -640}, "pictures of -640x480"),
+        ({"id": 99}, "no 7.*damaged"),
+    ],
+)
+def test_damaged_images(tmp_path, where, read, change, message):
+    content = document([annotation(where, 7)])
+    content["images"][0] |= change
+    with pytest.raises(UserError, match=message):
+        read(save(tmp_path / "a.json", content))
+
+
 def test_writer_refuses_unknown_landmarks(tmp_path):
     with pytest.raises(UserError, match="got 'tail'"):
         write_keypoints(tmp_path / "a.json", ours(), "ward", ["nose", "tail"])
