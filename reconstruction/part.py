@@ -26,7 +26,14 @@ from reconstruction.footage import Footage
 from reconstruction.formats import read_footage_keypoints, write_keypoints
 from reconstruction.observations import DepthLabels, Keypoints, PoseLabels
 from reconstruction.overlay import film_length, write_overlay
-from reconstruction.people import PeopleStages, Recovered, recover_people, solve_kept, with_surroundings
+from reconstruction.people import (
+    PeopleStages,
+    Recovered,
+    recover_people,
+    solve_kept,
+    with_lens_deviations,
+    with_surroundings,
+)
 from reconstruction.plate import Plate, background_plate
 from reconstruction.pose_labels import prohmr_labels
 from reconstruction.privacy import face_hider
@@ -155,6 +162,7 @@ class _Maker:
                 problem, _AMONG_THINGS, recovered.solution.state, work=self.work, progress=self.bar,
                 stage="people in the room", key=key,
             )  # fmt: skip
+            solution = with_lens_deviations(problem, solution)
             clip = evenly_spaced(solution, keypoints.times, CLIP_FPS, stretch.name)
         save_room(room, request.out)
         return clip, room

@@ -107,7 +107,22 @@ def recover_people(
     )  # fmt: skip
     key = work_key(key, stages.options, problem.camera_free)
     solution = solve_kept(problem, stages.options, work=work, progress=progress, stage="people", key=key)
-    return Recovered(keypoints, calibration, labels, problem, solution, maps)
+    return Recovered(keypoints, calibration, labels, problem, with_lens_deviations(problem, solution), maps)
+
+
+def with_lens_deviations(problem: Problem, solution: Solution) -> Solution:
+    """The solution with standard deviations that know of the lens' own, which was held while people were solved for.
+
+    A camera that was given as a whole is taken as exact.
+    """
+    if not any(problem.camera_free):
+        return solution
+    free = dataclasses.replace(problem, camera_free=(True,) * 5)
+    known = solve(free, solution.state, SolverOptions(root_iterations=0, pose_iterations=0, contact_iterations=0))
+    return dataclasses.replace(
+        solution, pose_std=known.pose_std, joint_std=known.joint_std, trans_std=known.trans_std,
+        camera_std=known.camera_std, stature_std=known.stature_std,
+    )  # fmt: skip
 
 
 def _with_depth(
