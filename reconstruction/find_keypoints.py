@@ -2,34 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Int
 
 from carescene.errors import UserError
 from reconstruction.detect import detect_people
 from reconstruction.footage import Footage
 from reconstruction.motion_check import check_camera, steadied
 from reconstruction.observations import Keypoints
-from reconstruction.plate import Plate, background_plate
+from reconstruction.plate import background_plate
 from reconstruction.smooth_keypoints import repair_keypoints
 
-
-class Detector(Protocol):
-    """Anything that finds people like `detect_people`."""
-
-    def __call__(
-        self,
-        footage: Footage,
-        plate: Plate,
-        *,
-        frames: Int[np.ndarray, "frame"],
-        resume: Path | None,
-        progress: bool | Callable[[float], None],
-    ) -> Keypoints:
-        """Find everybody in these frames."""
-        ...
+# Finds people like `detect_people`: takes footage, plate, and by name frames, resume and progress.
+Detector: TypeAlias = Callable[..., Keypoints]
 
 
 def find_keypoints(
