@@ -25,7 +25,7 @@ from reconstruction.calibration_fit import Evidence, Fit, believe, fit_camera, p
 from reconstruction.calibration_priors import CameraPriors, GivenCamera, PitchMode
 from reconstruction.camera_parameters import angles_of, camera_of, floor_in_camera, parameters_of, plain_camera
 from reconstruction.floor_reading import FloorReading
-from reconstruction.gravity import GravityReadings, gravity_residuals, most_agreed, read_gravity
+from reconstruction.gravity import GravityReadings, bent_bodies, gravity_residuals, most_agreed, read_gravity
 from reconstruction.observations import Keypoints, PoseLabels
 from reconstruction.upright import (
     LEVEL_HEIGHT,
@@ -108,7 +108,7 @@ def calibrate(
         given: what the user knows.
         floor: what a depth map says about the floor (`reconstruction.depth.floor_from_depth`).
         labels: poses in the camera's frame, such as `lift(keypoints, calibrate(keypoints).camera, gravity_known=False)`
-            gives: they tell the tilt where people are upright in one place only.
+            gives: they tell who sits, and the tilt where people are upright in one place only.
 
     Raises:
         UserError: if what is given contradicts the picture's size or is impossible.
@@ -117,6 +117,9 @@ def calibrate(
     given = (given or GivenCamera()).check(keypoints.width, keypoints.height)
     steady = steady_points(keypoints)
     everybody = observe_levels(keypoints, steady)
+    if labels is not None:
+        # Somebody who sits looks, from higher up, like somebody who stands.
+        everybody = take(everybody, np.flatnonzero(~bent_bodies(labels)[everybody.person, everybody.frame]))
     observations = spread_places(everybody)
     extra: list[Evidence] = given.evidence() + ([] if floor is None else [floor.evidence()])
     num_persons = max(len(keypoints.names), 1)

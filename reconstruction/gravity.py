@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from carescene.humans.kinematics import forward_kinematics
 from carescene.humans.skeleton import JOINT
@@ -46,6 +46,25 @@ def read_gravity(labels: PoseLabels) -> GravityReadings:
     person, frame = np.nonzero(labels.valid)
     if len(person) == 0:
         return GravityReadings(person, np.zeros((0, 3)), np.zeros(0))
+    up, straight = _posture(labels, person, frame)
+    person, up = person[straight], up[straight]
+    if len(person) > _MOST:
+        chosen = np.linspace(0, len(person) - 1, _MOST).round().astype(int)
+        person, up = person[chosen], up[chosen]
+    return GravityReadings(person, up, np.minimum(1.0, _TOGETHER / np.bincount(person)[person]))
+
+
+def bent_bodies(labels: PoseLabels) -> Bool[np.ndarray, "person frame"]:
+    """Who sits, bends or crouches in which frame by the labels: whatever the camera, that is no upright person."""
+    bent = np.zeros(labels.valid.shape, bool)
+    person, frame = np.nonzero(labels.valid)
+    if len(person):
+        bent[person, frame] = ~_posture(labels, person, frame)[1]
+    return bent
+
+
+def _posture(labels: PoseLabels, person: np.ndarray, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors from ankles to neck in the camera's frame, and whether the body is straight."""
     rotations = torch.from_numpy(np.asarray(labels.rotations[person, frame], np.float64))
     rest = torch.from_numpy(free_landmarks().joints)
     joints = forward_kinematics(rotations, torch.zeros(len(person), 3, dtype=torch.float64), rest)[0].numpy()
@@ -60,12 +79,8 @@ def read_gravity(labels: PoseLabels) -> GravityReadings:
         thigh, shin = joints[:, JOINT[f"{side}_hip"]] - knee, knee - joints[:, JOINT[f"{side}_ankle"]]
         # Walking bends the knee of the leg in the air further.
         straight &= _along(thigh, shin) > 0.5
-    person, up = person[straight], (neck - ankles)[straight]
-    up /= np.linalg.norm(up, axis=-1, keepdims=True)
-    if len(person) > _MOST:
-        chosen = np.linspace(0, len(person) - 1, _MOST).round().astype(int)
-        person, up = person[chosen], up[chosen]
-    return GravityReadings(person, up, np.minimum(1.0, _TOGETHER / np.bincount(person)[person]))
+    up = neck - ankles
+    return up / np.linalg.norm(up, axis=-1, keepdims=True), straight
 
 
 def gravity_residuals(readings: GravityReadings, camera: Camera) -> Float[np.ndarray, "residual"]:
