@@ -17,10 +17,8 @@ from reconstruction.window import Surface
 
 # Skin this slow may rest (metres per second): a foot that rolls over its toes is at half of it.
 _SLOW: Final = 0.25
-# From this reach on (metres), places are so uncertain that their speeds are as well.
-_WIDE_M: Final = 0.15
-# Skin this far above a body's lowest point does not carry it, metres.
-_LOWEST_M: Final = 0.04
+# and so near, metres.
+_NEAR_M: Final = 0.05
 # Frames are posed in pieces of this many, to bound memory.
 _PIECE: Final = 512
 # Points further from all furniture than this can be neither on nor in it after one more step, metres.
@@ -41,12 +39,6 @@ def contact_places(
 def floor_surface(places: Float[np.ndarray, "frame point 3"], sigma: float) -> Surface:
     """The floor z = 0 as the surface below each contact point."""
     return Surface(np.broadcast_to([0.0, 0.0, 1.0], places.shape), np.zeros(places.shape[:2]), sigma)
-
-
-def lowest_share(places: Float[np.ndarray, "frame point 3"]) -> Float[np.ndarray, "frame point"]:
-    """How much each contact point belongs to the lowest ones of its frame, on which the body stands if on anything."""
-    above = places[..., 2] - places[..., 2].min(axis=1, keepdims=True)
-    return np.exp(-np.minimum((above / _LOWEST_M) ** 2, 50.0))
 
 
 def surfaces_near(
@@ -74,24 +66,21 @@ def surfaces_near(
 
 
 def contact_probability(
-    chain: Chain, places: Float[np.ndarray, "frame point 3"], touched: Surface, reach: float
+    chain: Chain, places: Float[np.ndarray, "frame point 3"], touched: Surface
 ) -> Float[np.ndarray, "frame point"]:
     """How likely each contact point rests on its surface: near and slow.
 
-    exp(-(distance / reach)^2 - (speed / slow)^2), with the slower of the movements to the next and from the previous
-    frame, so that the first frame of a stance counts. While the reach is wide, so is what counts as slow.
-
-    Args:
-        reach: distance in metres at which contact becomes unlikely; wide at first, while heights are still wrong.
+    exp(-(distance / 5 cm)^2 - (speed / 0.25 m/s)^2), with the slower of the movements to the next and from the previous
+    frame, so that the first frame of a stance counts.
     """
-    distance, slow = (places * touched.normals).sum(-1) - touched.levels, _SLOW * max(1.0, reach / _WIDE_M)
+    distance = (places * touched.normals).sum(-1) - touched.levels
     rates = np.where(np.isfinite(chain.steps[:-1]), 1 / chain.steps[:-1], np.inf)
     with np.errstate(invalid="ignore"):
         speed = np.linalg.norm(np.diff(places, axis=0), axis=-1) * rates[:, None]
     none = np.full((1, places.shape[1]), np.inf)
     slowest = np.fmin(np.concatenate([speed, none]), np.concatenate([none, speed]))
-    near = np.maximum(distance, 0.0) / reach
-    return np.exp(-np.minimum(near**2 + (slowest / slow) ** 2, 50.0))
+    near = np.maximum(distance, 0.0) / _NEAR_M
+    return np.exp(-np.minimum(near**2 + (slowest / _SLOW) ** 2, 50.0))
 
 
 def other_spheres(

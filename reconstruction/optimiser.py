@@ -20,8 +20,6 @@ from reconstruction.contacts import (
     chain_joints,
     contact_places,
     contact_probability,
-    floor_surface,
-    lowest_share,
     other_spheres,
     surfaces_near,
 )
@@ -125,6 +123,9 @@ class Optimiser:
                     break
             else:
                 run.damping *= 10
+        if not gained:
+            # Nothing lowers this energy; the next one has another kernel or other contacts.
+            run.damping = _START_DAMPING
         run.state = self._give(bodies)
         total = sum(energies.values())
         entry = energies | {
@@ -146,24 +147,18 @@ class Optimiser:
         kernel = options.kernel(run.stage, run.round)
         forward = camera_of(run.state.camera, self.problem.camera).rotation[2]
         view = self.problem.camera.focal, forward, max(abs(float(run.state.affinity[0])), 1e-9)
-        if run.stage == 0 or options.contact_iterations == 0:
+        if run.stage < STAGES.index("contact") or options.contact_iterations == 0:
             return [Context(kernel, *view)] * len(self.chains)
-        bodies, reach = self.take(run.state), options.reach(run.stage, run.round)
+        bodies = self.take(run.state)
         motions = list(zip(self.chains, bodies.rotations, bodies.trans, bodies.betas, strict=True))
-        whole = run.stage > 1
-        joints = [chain_joints(chain, self.model, *motion) for chain, *motion in motions] if whole else []
+        joints = [chain_joints(chain, self.model, *motion) for chain, *motion in motions]
         contexts = []
         for index, (chain, *motion) in enumerate(motions):
             places = contact_places(chain, self.model, *motion)
-            if not whole:
-                surface = floor_surface(places, max(sigmas.touch, reach / 3))
-                contact = contact_probability(chain, places, surface, reach) * lowest_share(places)
-                contexts.append(Context(kernel, *view, contact, (), surface))
-                continue
             surfaces, touched = surfaces_near(places, self.problem.surroundings, sigmas)
             others = [pair for at, pair in enumerate(zip(self.chains, joints, strict=True)) if at != index]
             spheres, radii = other_spheres(chain, others, self.problem.frames)
-            contact = contact_probability(chain, places, touched, reach)
+            contact = contact_probability(chain, places, touched)
             contexts.append(Context(kernel, *view, contact, surfaces, touched, spheres, radii))
         return contexts
 

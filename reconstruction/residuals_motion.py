@@ -1,8 +1,9 @@
 """Terms of motion: accelerations of joints, angular accelerations, and skin that rests and must not slip.
 
-Lengths are measured against the body's own, and along the view axis against the focal length as well. In metres, the
-quietest motion that explains a picture is that of a dwarf close to the eye, or one seen through a wider lens: hundreds
-of frames of motion would outvote what is known of statures and cameras. In these units they say nothing about either.
+Lengths are measured against the body's own. In metres, the quietest motion that explains a picture is that of a dwarf
+close to the eye: hundreds of frames of motion would outvote what is known of statures. For the same reason the pelvis'
+acceleration along the view axis is measured against the focal length, with which its depth grows: else the widest lens
+would win. Limbs move in depth by the body's own lengths, whatever the lens.
 """
 
 from typing import Final
@@ -12,7 +13,7 @@ from jaxtyping import Float
 
 from reconstruction.chains import contact_points, contact_shares, stature_model
 from reconstruction.kernels import soft_length
-from reconstruction.posed import BodyPoints, joint_points, log_slope, log_turn, place_points, point_shapes, point_slopes
+from reconstruction.posed import joint_points, log_slope, log_turn, place_points, point_shapes, point_slopes
 from reconstruction.sigmas import SMOOTH_JOINTS
 from reconstruction.window import BETAS, FOCAL, Window
 
@@ -24,38 +25,31 @@ _SHARED: Final = np.concatenate([FOCAL, BETAS])
 _TOO_LITTLE: Final = 0.02
 
 
-def _measure(window: Window) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "11 3 3"]]:
-    """Symmetric matrix that takes vectors in metres to those of a usual body and lens.
-
-    And M^-1 times its change with the logarithm of the focal length and with each beta.
-    """
-    model, forward = stature_model(), window.context.forward
-    stature, along = model.of(window.betas), np.outer(forward, forward)
-    wider = window.context.focal / window.common.camera.focal
-    measure = (np.eye(3) + (wider - 1) * along) * USUAL_M / stature
-    # The change along the view axis is that of 1 / f, whatever the rest is.
-    shrinking = -model.slope(window.betas) / stature
-    return measure, np.concatenate([-along[None], shrinking[:, None, None] * np.eye(3)])
+def _body_scale(window: Window) -> tuple[float, Float[np.ndarray, "10"]]:
+    """What takes metres to those of a usual body, and the change of its logarithm with each beta."""
+    model = stature_model()
+    stature = model.of(window.betas)
+    return USUAL_M / stature, -model.slope(window.betas) / stature
 
 
 def _add(
     window: Window,
-    points: BodyPoints,
-    places: Float[np.ndarray, "all_frames point 3"],
+    rows: Float[np.ndarray, "all_frames point 3 variable"],
+    shapes: Float[np.ndarray, "all_frames point 3 10"],
     factors: Float[np.ndarray, "frame reach"],
     residual: Float[np.ndarray, "frame point 3"],
     weight: Float[np.ndarray, "frame row"],
-    measure: Float[np.ndarray, "3 3"],
-    by_shared: Float[np.ndarray, "11 3 3"],
+    by_focal: Float[np.ndarray, "frame point 3"] | float,
 ) -> None:
-    """Add differences of points in time, measured by `_measure`, to the window's equations."""
+    """Add differences of points in time, in the body's own lengths, to the window's equations."""
     assert window.into is not None
-    posed, size = window.posed, (len(places), 3 * len(points.carrier))
-    rows = measure @ point_slopes(posed, places, points.carrier, window.free)
-    shapes = measure @ point_shapes(posed, points.carrier, points.shapes)
-    shared = np.concatenate([np.zeros((*shapes.shape[:-1], 1)), shapes], axis=-1)
-    direct = np.einsum("fpa,kab->fpbk", residual, by_shared).reshape(len(residual), size[1], -1)
-    rows, shared, residual = rows.reshape(*size, -1), shared.reshape(*size, -1), residual.reshape(len(residual), -1)
+    scale, shrinking = _body_scale(window)
+    size = (len(rows), 3 * rows.shape[1])
+    shared = np.concatenate([np.zeros((*shapes.shape[:-1], 1)), scale * shapes], axis=-1).reshape(*size, -1)
+    direct = np.empty((*residual.shape, 1 + len(shrinking)))
+    direct[..., 0], direct[..., 1:] = by_focal, residual[..., None] * shrinking
+    flat = (len(residual), size[1])
+    rows, residual, direct = (scale * rows).reshape(*size, -1), residual.reshape(flat), direct.reshape(*flat, -1)
     window.into.add_differences(rows, shared, factors, residual, weight, _SHARED, direct)
 
 
@@ -65,15 +59,26 @@ def acceleration_energy(window: Window) -> float:
     points = joint_points(tuple(SMOOTH_JOINTS))
     places = posed.joints[:, points.carrier]
     factors = chain.differences[window.own]
-    measure, by_shared = _measure(window)
-    acceleration = sum(factors[:, a, None, None] * places[a : a + count] for a in range(3)) @ measure
+    forward, scale = window.context.forward, _body_scale(window)[0]
+    narrower = window.context.focal / window.common.camera.focal
+    plain = np.zeros((count, *places.shape[1:]))
+    for a in range(3):
+        plain += factors[:, a, None, None] * places[a : a + count]
+    # The pelvis is the first of the points.
+    deep = (plain[:, :1] @ forward)[..., None] * forward
+    acceleration = scale * (plain + (narrower - 1) * deep)
     sigma = window.sigmas.acceleration * np.array(list(SMOOTH_JOINTS.values()))
     scaled = (acceleration**2).sum(-1) / sigma**2
     cost, weight = soft_length(scaled, window.sigmas.acceleration_kernel)
     per_second = chain.time_weight[window.own, None]
     if window.into is not None:
         weight = np.repeat(per_second * weight / sigma**2, 3, axis=1)
-        _add(window, points, places, factors, acceleration, weight, measure, by_shared)
+        rows = point_slopes(posed, places, points.carrier, window.free)
+        along = np.einsum("a,b,fbv->fav", forward, forward, rows[:, 0])
+        rows += (narrower - 1) * along[:, None]
+        by_focal = np.broadcast_to(-scale * narrower * deep, acceleration.shape)
+        shapes = posed.shapes[:, points.carrier]
+        _add(window, rows, shapes, factors, acceleration, weight, by_focal)
     return float((per_second * cost).sum()) / 2
 
 
@@ -117,7 +122,7 @@ def turning_energy(window: Window) -> float:
 def slip_energy(window: Window) -> float:
     """Half the sum of squares of the speed of skin that rests on something, over sigma, times its probability."""
     chain, count, posed = window.chain, window.count, window.posed
-    if window.context.contact is None or not window.context.surfaces:
+    if window.context.contact is None:
         return 0.0
     steps = chain.steps[window.own]
     rates = np.where(np.isfinite(steps), 1 / steps, 0.0)
@@ -129,8 +134,11 @@ def slip_energy(window: Window) -> float:
     weight, points = weight[:, used] / window.sigmas.slip**2, contact_points().take(used)
     places = place_points(posed, points.carrier, points.of(window.betas))
     factors = np.stack([-rates, rates], axis=-1)
-    measure, by_shared = _measure(window)
-    velocity = (factors[:, :1, None] * places[:count] + factors[:, 1:, None] * places[1 : count + 1]) @ measure
+    velocity = _body_scale(window)[0] * (
+        factors[:, :1, None] * places[:count] + factors[:, 1:, None] * places[1 : count + 1]
+    )
     if window.into is not None:
-        _add(window, points, places, factors, velocity, np.repeat(weight, 3, axis=1), measure, by_shared)
+        rows = point_slopes(posed, places, points.carrier, window.free)
+        shapes = point_shapes(posed, points.carrier, points.shapes)
+        _add(window, rows, shapes, factors, velocity, np.repeat(weight, 3, axis=1), 0.0)
     return float((weight * (velocity**2).sum(-1)).sum()) / 2

@@ -9,10 +9,6 @@ from reconstruction.sigmas import Sigmas
 # First each body as a whole, then all joints, then with its contacts.
 STAGES: Final = ("root", "pose", "contact")
 _SIGMAS: Final = Sigmas()
-# How near skin must be to a surface to touch it, metres: wide at first, while heights are still wrong.
-_REACH_START_M: Final = 0.6
-_REACH_SHRINK: Final = 0.7
-_REACH_M: Final = 0.05
 # What an iteration of each stage costs, relative to one of all joints.
 _COSTS: Final = (0.3, 1.0, 1.2)
 
@@ -47,10 +43,6 @@ class SolverOptions:
         if stage == 0:
             return sigmas.kernel_start
         return sigmas.kernel if stage > 1 else max(sigmas.kernel, sigmas.kernel_start * sigmas.kernel_shrink**rounds)
-
-    def reach(self, stage: int, rounds: int) -> float:
-        """How near skin must be to touch, after so many rounds of a stage, metres."""
-        return _REACH_M if stage > 1 else max(_REACH_M, _REACH_START_M * _REACH_SHRINK**rounds)
 
     def settled(self, stage: int, rounds: int) -> bool:
         """Whether nothing narrows any more."""

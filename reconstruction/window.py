@@ -77,7 +77,7 @@ class Context:
         forward: the camera's view axis in the world.
         depth_scale: the depth map's |a|, which turns its sigmas into those of depth or disparity.
         contact: probability that each contact point rests on the nearest surface, `(frame, point)`; None for off.
-        surfaces: what skin must stay out of; none while contacts are still vague, when resting skin may slip as well.
+        surfaces: what skin must stay out of; the first is the floor.
         touched: the surface that a contact point rests on, if it rests.
         others: centres of other people's spheres in each frame, NaN where they are away; `(frame, sphere, 3)`.
         other_radii: of those.

@@ -171,9 +171,10 @@ class TorchEnergy:
         smooth, share = list(SMOOTH_JOINTS), self.tensor(np.array(list(SMOOTH_JOINTS.values())))
         moving, factors = positions[:, smooth], fixed["differences"][:-2]
         acceleration = sum(factors[:, a, None, None] * moving[a : len(moving) - 2 + a] for a in range(3))
-        wider = self.problem.camera.focal / camera[0].exp()
-        measure = (torch.eye(3, dtype=torch.float64) + (wider - 1) * torch.outer(forward, forward)) * 1.7 / height
-        squares = ((acceleration @ measure).square().sum(-1)) / (sigmas.acceleration * share) ** 2
+        narrower = self.problem.camera.focal / camera[0].exp()
+        deep = (acceleration[:, :1] @ forward)[..., None] * forward
+        acceleration = (acceleration + (narrower - 1) * deep) * 1.7 / height
+        squares = acceleration.square().sum(-1) / (sigmas.acceleration * share) ** 2
         width, weight = sigmas.acceleration_kernel**2, fixed["time_weight"][:-2]
         total = total + (weight[:, None] * width * (torch.sqrt(1 + squares / width) - 1)).sum()
         spins = matrix_to_rotvec(rotations[:-1, free].transpose(-1, -2) @ rotations[1:, free])

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from carescene.humans.anthropometry import body_measures
 from reconstruction.chains import betas_of_stature, contact_points, landmark_points, make_chains, stature_model
-from reconstruction.contacts import contact_probability, floor_surface, lowest_share, other_spheres, surfaces_near
+from reconstruction.contacts import contact_probability, floor_surface, other_spheres, surfaces_near
 from reconstruction.initial import complete_labels, initial_state
 from reconstruction.landmarks import free_landmarks
 from reconstruction.neutral import between_poses
@@ -95,10 +95,9 @@ def test_contacts(glide: Callable[..., Any]) -> None:
     places[:, 0, 2], places[:, 1, 2], places[:, 2, 2] = 0.01, 0.01, 0.4
     places[:, 1, 0] = 0.1 * np.arange(5)
     places[3:, 0, 0] = 0.5
-    contact = contact_probability(chain, places, floor_surface(places, 0.02), 0.05)
+    contact = contact_probability(chain, places, floor_surface(places, 0.02))
     assert contact[:, 0].min() > 0.9, "one jump leaves the frames on both sides of it resting"
     assert contact[:, 1:].max() < 1e-5
-    np.testing.assert_allclose(lowest_share(places)[0], [1.0, 1.0, 0.0], atol=1e-10)
 
     def bench(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return points[:, 2] - 0.38, np.tile([0.0, 0.0, 1.0], (len(points), 1))
@@ -106,7 +105,7 @@ def test_contacts(glide: Callable[..., Any]) -> None:
     surfaces, touched = surfaces_near(places, bench, Sigmas())
     assert len(surfaces) == 2
     np.testing.assert_allclose(touched.levels[0], [0.0, 0.0, 0.38])
-    np.testing.assert_allclose(contact_probability(chain, places, touched, 0.05)[:, 2], np.exp(-0.16))
+    np.testing.assert_allclose(contact_probability(chain, places, touched)[:, 2], np.exp(-0.16))
     assert len(contact_points().carrier) == len(set(map(tuple, contact_points().offsets)))
 
 
