@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20, help="synthetic: clips")
     parser.add_argument("--seed", type=int, default=0, help="synthetic: of clips, cameras and noise")
     parser.add_argument("--distance", choices=["known", "unknown"], default="known", help="synthetic: on the floor")
+    parser.add_argument("--lens", choices=["known", "unknown"], default="unknown", help="synthetic: focal length, k1")
     parser.add_argument("--frames", type=int, default=0, help="captury: only so many frames from the start, 0 for all")
     parser.add_argument("--part", type=str, default="1/1", help="K/N: every N-th item only, from the K-th on")
     arguments = parser.parse_args()
@@ -63,8 +64,11 @@ def synthetic(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         clip = clips[index]
         seen = see_clip(clip, arguments.seed)
         known = KnownDistance(seen.known_pixels, seen.known_metres) if arguments.distance == "known" else None
+        lens = seen.camera if arguments.lens == "known" else None
         work = WorkFolder(arguments.out / "work" / f"{index:02d}")
-        recovered = recover_people(seen.keypoints, PeopleStages(given=GivenCamera(distance=known)), work=work)
+        recovered = recover_people(
+            seen.keypoints, PeopleStages(given=GivenCamera(lens=lens, distance=known)), work=work
+        )
         return {"clip": clip.id} | score_clip(seen, recovered.solution, recovered.calibration.camera)
 
     return each(arguments, [f"{index:02d}_{clip.id}" for index, clip in enumerate(clips)], one)

@@ -6,9 +6,10 @@ Writes the people with error bars (clips/NAME.npz and .json, 20 frames per secon
 command goes on where it was.
 """
 
+import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -43,7 +44,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--view", type=str, default="auto", help="auto, whole, a number, or x,y,width,height: if a frame holds several"
     )
     parser.add_argument("--rate", type=float, default=30.0, help="pictures per second to look at, at most")
-    parser.add_argument("--camera", type=str | None, default=None, help="JSON file of K, R, eye, width, height")
+    parser.add_argument(
+        "--camera",
+        type=str | None,
+        default=None,
+        help="JSON of K, width, height and, if known, distortion, R, eye",
+    )
     parser.add_argument(
         "--known_distance", type=str | None, default=None,
         help=f"{_DISTANCE}: two points of the floor in pixels of the view and how far apart they are",
@@ -130,9 +136,30 @@ def _distance(text: str) -> "KnownDistance":
 
 
 def _given(camera: str | None, distance: "KnownDistance | None", height: float | None) -> "GivenCamera":
-    from reconstruction.calibration_priors import GivenCamera, read_camera
+    """What the options say; a camera file without a place (R and eye) gives the lens alone."""
+    from reconstruction.calibration_priors import GivenCamera, lens_camera, read_camera
 
-    return GivenCamera(camera=None if camera is None else read_camera(Path(camera)), distance=distance, height=height)
+    if camera is None:
+        return GivenCamera(distance=distance, height=height)
+    values = _lens_of(Path(camera))
+    if values is None:
+        return GivenCamera(camera=read_camera(Path(camera)), distance=distance, height=height)
+    import numpy as np
+
+    matrix, bends = np.array(values["K"], np.float64), np.array(values.get("distortion", [0.0]), np.float64)
+    lens = lens_camera(matrix, bends, int(values["width"]), int(values["height"]))
+    return GivenCamera(lens=lens, distance=distance, height=height)
+
+
+def _lens_of(path: Path) -> "dict[str, Any] | None":
+    """What a camera file says, if it is intrinsics alone; None for anything else."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        # Told by the reader of whole cameras.
+        return None
+    alone = isinstance(values, dict) and {"K", "width", "height"} <= set(values) and not {"R", "eye"} & set(values)
+    return values if alone else None
 
 
 def _told(outcome: "Outcome") -> str:

@@ -32,15 +32,15 @@ films, people = _load("made_videos"), _load("made_people")
 
 @pytest.fixture(scope="module")
 def walk() -> Keypoints:
-    """One person on two short ways, seen exactly, 20 pictures of 10 per second."""
-    return people.seen(people.walks(2), people.ward_camera())
+    """One person on a short way, seen exactly, 10 pictures of 5 per second."""
+    return people.seen(people.walks(1), people.ward_camera(), rate=5.0)
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory, walk: Keypoints) -> Path:
     """A room in which nothing is to be seen of that person: key points say where they are."""
     room = films.textured_room(320, 180)
-    return films.write_film(tmp_path_factory.mktemp("video") / "walk.mp4", [room] * len(walk.times))
+    return films.write_film(tmp_path_factory.mktemp("video") / "walk.mp4", [room] * len(walk.times), fps=5)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def result(tmp_path_factory: pytest.TempPathFactory, video: Path, keypoints: Pat
 def test_everything_is_written_and_fits_together(result: Path, walk: Keypoints, capsys: pytest.CaptureFixture[str]):
     clip = load_clip(result / "clips" / "walk.json")
     assert clip.fps == 20.0 and clip.num_persons == 1
-    assert clip.seconds == pytest.approx(walk.times[-1], abs=0.06)
+    assert clip.seconds == pytest.approx(walk.times[-1], abs=0.11)
     assert clip.pose_std is not None and (clip.pose_std[clip.valid] >= 0).all() and clip.pose_std.max() > 0
     assert clip.quality["reprojection"] < 0.05
     camera = camera_from_dict(json.loads((result / "camera.json").read_text()))
@@ -75,7 +75,7 @@ def test_everything_is_written_and_fits_together(result: Path, walk: Keypoints, 
     assert {"people", "room", "film"} <= set(report["seconds_by_stage"])
     assert "<html" in (result / "report.html").read_text()
     with av.open(str(result / "overlay.mp4")) as film:
-        assert film.streams.video[0].frames > 10
+        assert film.streams.video[0].frames > 5
     # The person walked about four metres from the camera.
     assert np.linalg.norm(clip.trans[0][clip.valid[0]].mean(0)[:2] - [0.0, 4.5]) < 2.0
 
@@ -153,7 +153,7 @@ def test_a_cut_makes_two_parts(tmp_path: Path, walk: Keypoints):
     from reconstruction.request import Request
 
     rooms = [films.textured_room(320, 180, seed) for seed in (1, 2)]
-    video = films.write_film(tmp_path / "cut.mp4", [rooms[0]] * 20 + [rooms[1]] * 20)
+    video = films.write_film(tmp_path / "cut.mp4", [rooms[0]] * 10 + [rooms[1]] * 10, fps=5)
     # Points for the first room alone.
     points = tmp_path / "points.json"
     write_keypoints(points, walk, name="cut")
