@@ -85,7 +85,7 @@ class Networks:
     def __init__(self) -> None:
         import mediapipe
         import mediapipe.python.solutions.pose as known_options
-        from mediapipe.framework.formats import rect_pb2
+        from mediapipe.framework.formats import rect_pb2 as rectangles
         from mediapipe.python import packet_creator
         from mediapipe.python._framework_bindings import resource_util
 
@@ -94,7 +94,9 @@ class Networks:
         resource_util.set_resource_dir(str(Path(mediapipe.__file__).parent.parent))
         self._bodies = Graph(_BODY_GRAPH, ("landmarks", "circle"))
         self._people = Graph(_PEOPLE_GRAPH, ("people",))
-        region: Any = rect_pb2.NormalizedRect(x_center=0.5, y_center=0.5, width=1.0, height=1.0, rotation=0.0)
+        # Protobuf makes its classes at run time, which type checkers cannot see.
+        messages: Any = rectangles
+        region = messages.NormalizedRect(x_center=0.5, y_center=0.5, width=1.0, height=1.0, rotation=0.0)
         self._whole = packet_creator.create_proto(region)
 
     def body(self, crop: np.ndarray) -> dict[str, Any] | None:
@@ -104,11 +106,11 @@ class Networks:
         out = self._bodies.run({"image": _packet(crop), "roi": self._whole})
         if "landmarks" not in out or "circle" not in out:
             return None
-        points = packet_getter.get_proto(out["landmarks"]).landmark
-        circle = packet_getter.get_proto(out["circle"]).landmark
+        landmarks: Any = packet_getter.get_proto(out["landmarks"])
+        around: Any = packet_getter.get_proto(out["circle"])
         return {
-            "points": [(p.x, p.y, p.visibility, p.presence) for p in points],
-            "circle": [(p.x, p.y) for p in circle[:2]],
+            "points": [(p.x, p.y, p.visibility, p.presence) for p in landmarks.landmark],
+            "circle": [(p.x, p.y) for p in around.landmark[:2]],
         }
 
     def people(self, picture: np.ndarray) -> list[dict[str, Any]]:
@@ -116,7 +118,7 @@ class Networks:
         from mediapipe.python import packet_getter
 
         out = self._people.run({"image": _packet(picture)})
-        found = packet_getter.get_proto_list(out["people"]) if "people" in out else []
+        found: Any = packet_getter.get_proto_list(out["people"]) if "people" in out else []
         return [
             {"score": one.score[0], "circle": [(p.x, p.y) for p in one.location_data.relative_keypoints[:2]]}
             for one in found

@@ -89,4 +89,5 @@ def blob_boxes(
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     order = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] >= least_share * mask.size]
     order.sort(key=lambda i: -int(stats[i, cv2.CC_STAT_AREA]))
-    return [(tuple(float(v) for v in stats[i, :4]), labels == i) for i in order]
+    boxes = [[float(value) for value in stats[i, :4]] for i in order]
+    return [((x, y, width, height), labels == i) for i, (x, y, width, height) in zip(order, boxes, strict=True)]

@@ -137,7 +137,8 @@ class BodyFinder:
         expected = [one.expected(time) for one in self._followed]
         bodies = self._look(picture, expected)
         for number, one in enumerate(self._followed):
-            if (bodies[number] is None or bodies[number].score < _KEEP) and one.anchor is not None:
+            body = bodies[number]
+            if (body is None or body.score < _KEEP) and one.anchor is not None:
                 (bodies[number],) = self._look(picture, [one.anchor])
         found: list[tuple[_Followed, FoundBody]] = []
         # The nearest to where they were expected comes first: of two who lead to one body, it keeps it.
@@ -264,6 +265,8 @@ def _covered(found: Sequence[FoundBody], shape: tuple[int, ...], scale: float) -
     for body in found:
         points = body.pixels[np.isfinite(body.pixels).all(-1)] * scale
         hull = cv2.convexHull(points.round().astype(np.int32))
-        cv2.fillConvexPoly(mask, hull, 1)
-        cv2.polylines(mask, [hull], isClosed=True, color=1, thickness=max(1, round(0.5 * body.circle.radius * scale)))
+        cv2.fillConvexPoly(mask, hull, (1,))
+        cv2.polylines(
+            mask, [hull], isClosed=True, color=(1,), thickness=max(1, round(0.5 * body.circle.radius * scale))
+        )
     return mask.astype(bool)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import av
 import cv2
 import numpy as np
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 from jaxtyping import Float, Int, UInt8
 
 from carescene.errors import UserError
@@ -210,12 +210,13 @@ def _describe(path: Path, stamps: np.ndarray, unit: float, keyframes: np.ndarray
         rotation = round(first.rotation / 90) * 90 % 360
         # Pixels that are not square make a camera with two focal lengths; stretched here, nobody need know.
         aspect = float(stream.sample_aspect_ratio or 1) or 1.0
-        size = (round(first.width * aspect), first.height)
+        width, height = round(first.width * aspect), first.height
+        size = (height, width) if rotation in (90, 270) else (width, height)
     return Footage(
         path=path,
         times=(stamps - stamps[0]) * unit,
-        full_size=size[::-1] if rotation in (90, 270) else size,
-        view=View(0, 0, *(size[::-1] if rotation in (90, 270) else size)),
+        full_size=size,
+        view=View(0, 0, size[0], size[1]),
         others=(),
         rotation=rotation,
         keyframes=keyframes,
@@ -233,7 +234,7 @@ def _with_view(whole: Footage, view: str) -> Footage:
     shapes = [picture.shape for picture in pictures]
     found = find_views(np.stack([picture for picture in pictures if picture.shape == shapes[0]]))
     ratio = whole.width / shapes[0][1]
-    views = [View(*(round(number * ratio) for number in each[:4]), each.colour) for each in found]
+    views = [_scaled(each, ratio) for each in found]
     number = "0" if view == "auto" else view
     if not number.isdecimal() or int(number) >= len(views):
         raise UserError(
@@ -242,6 +243,11 @@ def _with_view(whole: Footage, view: str) -> Footage:
         )
     chosen = views.pop(int(number))
     return replace(whole, view=chosen, others=tuple(views))
+
+
+def _scaled(view: View, ratio: float) -> View:
+    x, y, width, height = (round(number * ratio) for number in view[:4])
+    return View(x, y, width, height, view.colour)
 
 
 def _drawn_view(view: str, size: tuple[int, int]) -> View:
@@ -289,7 +295,7 @@ def _frames(file: Any, stream: Any, stamps: np.ndarray) -> Iterator[tuple[int, a
     for packet in file.demux(stream):
         try:
             frames = packet.decode()
-        except av.error.InvalidDataError:
+        except InvalidDataError:
             # One damaged packet costs its own pictures only.
             continue
         for frame in frames:

@@ -90,10 +90,11 @@ class FoundPeople:
             name: [row[name] for row in self._rows] for name in ("pixels", "confidence", "look", "path", "confirmed")
         }
         interval = float(np.median(np.diff(times))) if len(times) > 1 else _LEAST_S
-        arguments: Any = (columns["pixels"], columns["confidence"])
+        pixels, confidence = columns["pixels"], columns["confidence"]
         paths = [path.tolist() for path in columns["path"]]
         identities = link_people(
-            *arguments,
+            pixels,
+            confidence,
             times,
             appearance=columns["look"],
             followed=None if any(-1 in path for path in paths) else paths,
@@ -101,7 +102,7 @@ class FoundPeople:
         )
         identities = _believed(identities, columns["confirmed"])
         return stack_people(
-            *arguments, identities,
+            pixels, confidence, identities,
             times=times, frames=frames, width=footage.width, height=footage.height, source=source,
         )  # fmt: skip
 
@@ -138,7 +139,7 @@ def clothes(
     colours = np.zeros((0, 3), np.int64)
     if np.isfinite(corners).all():
         mask = np.zeros(picture.shape[:2], np.uint8)
-        cv2.fillConvexPoly(mask, corners.round().astype(np.int32), 1)
+        cv2.fillConvexPoly(mask, corners.round().astype(np.int32), (1,))
         colours = picture[mask.astype(bool)].astype(np.int64) // 64
     # A trunk out of the picture, or edge on, has no colours; then it is a little like everybody.
     bins = np.bincount(colours @ (16, 4, 1), minlength=_CLOTHES_BINS) if len(colours) else np.ones(_CLOTHES_BINS)

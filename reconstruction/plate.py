@@ -168,6 +168,6 @@ def _bodies(
                 continue
             radius = max(2, round(_BODY_MARGIN * float(np.ptp(points, axis=0).max())))
             hull = cv2.convexHull(points.round().astype(np.int32))
-            cv2.fillConvexPoly(mask, hull, 1)
-            cv2.polylines(mask, [hull], isClosed=True, color=1, thickness=2 * radius)
+            cv2.fillConvexPoly(mask, hull, (1,))
+            cv2.polylines(mask, [hull], isClosed=True, color=(1,), thickness=2 * radius)
     return masks.astype(bool)

@@ -17,6 +17,7 @@ def prepare_keypoints(args: Namespace) -> str:
         UserError: without a video, for one that cannot be used, or a place that cannot be written, before any work.
     """
     # MediaPipe's and the video's libraries are loaded by those alone who need them.
+    from reconstruction.detect import detect_people
     from reconstruction.find_keypoints import Detector, find_keypoints
     from reconstruction.footage import open_footage
     from reconstruction.formats import write_keypoints
@@ -28,13 +29,13 @@ def prepare_keypoints(args: Namespace) -> str:
     writable_folder(out.parent)
     footage = open_footage(video, args.view)
     work = out.with_name(f".{out.name}.part")
-    options: dict[str, Detector] = {}
+    detector: Detector = detect_people
     if args.detector == "vitpose":
         from reconstruction.detect_vitpose import detect_people_vitpose, load_vitpose
 
         networks = load_vitpose(args.pose_model, args.person_model)
-        options["detector"] = partial(detect_people_vitpose, networks=networks)
-    found = find_keypoints(footage, rate=args.rate, resume=work, **options)
+        detector = partial(detect_people_vitpose, networks=networks)
+    found = find_keypoints(footage, detector=detector, rate=args.rate, resume=work)
     write_keypoints(out, footage.keypoints_in_frame(found), name=video.name)
     shutil.rmtree(work, ignore_errors=True)
     people = f"{len(found.names)} {'person' if len(found.names) == 1 else 'people'}"
