@@ -77,7 +77,7 @@ def warp_depth(plane: Float[np.ndarray, "row column"], warp: Warp) -> Float[np.n
     matrix[:, 2] += warp[1:] * [width, height]
     return cv2.warpAffine(
         plane.astype(np.float32), matrix, (width, height), flags=cv2.INTER_NEAREST,
-        borderMode=cv2.BORDER_CONSTANT, borderValue=float("nan"),
+        borderMode=cv2.BORDER_CONSTANT, borderValue=(float("nan"),),
     )  # fmt: skip
 
 

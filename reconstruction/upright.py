@@ -1,8 +1,8 @@
 """Standing and walking people as measuring rods: at which heights their ankles, hips, shoulders and heads are.
 
 The statistics describe 31,000 standing and walking frames of motion capture (every eighth clip of the prepared
-Bandai-Namco, SAMP, CIRCLE and DeepMimic recordings on the bundled body), trunk within 30 degrees of the vertical.
-`tools/measure_upright.py` measures them again.
+Bandai-Namco, SAMP, CIRCLE and DeepMimic recordings on the bundled body), trunk within 30 degrees of the vertical, hips
+above 0.44 and ankles below 0.14 of stature: covariance of the clips' medians, and of frames around them.
 """
 
 import dataclasses
