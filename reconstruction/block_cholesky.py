@@ -11,10 +11,12 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import blas, lapack
+from scipy.linalg import get_blas_funcs, get_lapack_funcs
 
 # Frames of a block: with 3, the operations per frame are fewest.
 BLOCK: Final = 3
+_POTRF: Final = get_lapack_funcs(("potrf",), dtype=np.float64)[0]
+_TRSM: Final = get_blas_funcs(("trsm",), dtype=np.float64)[0]
 # A frame is coupled with so many later ones.
 REACH: Final = 2
 
@@ -101,11 +103,11 @@ def factorise(matrix: BlockMatrix) -> BlockMatrix:
     for block in range(blocks):
         # Row-major storage seen as column-major is the transpose: LAPACK's upper triangle is our lower one, in place.
         turned = matrix.diagonal[block].T
-        _, info = lapack.dpotrf(turned, lower=0, clean=0, overwrite_a=1)
+        _, info = _POTRF(turned, lower=0, clean=0, overwrite_a=1)
         if info:
             raise NotPositiveError(f"block {block} is not positive definite")
         if block + 1 < blocks:
-            reached = blas.dtrsm(1.0, turned[-edge:, -edge:], matrix.coupling[block].T, lower=0, trans_a=1)
+            reached = _TRSM(1.0, turned[-edge:, -edge:], matrix.coupling[block].T, lower=0, trans_a=1)
             matrix.coupling[block] = reached.T
             matrix.diagonal[block + 1, :edge, :edge] -= reached.T @ reached
     return matrix
@@ -121,11 +123,11 @@ def solve_blocks(
     for block in range(blocks):
         if block:
             filled[block, :edge] -= factor.coupling[block - 1] @ filled[block - 1, -edge:]
-        filled[block] = blas.dtrsm(1.0, factor.diagonal[block].T, filled[block], lower=0, trans_a=1)
+        filled[block] = _TRSM(1.0, factor.diagonal[block].T, filled[block], lower=0, trans_a=1)
     for block in reversed(range(blocks)):
         if block + 1 < blocks:
             filled[block, -edge:] -= factor.coupling[block].T @ filled[block + 1, :edge]
-        filled[block] = blas.dtrsm(1.0, factor.diagonal[block].T, filled[block], lower=0)
+        filled[block] = _TRSM(1.0, factor.diagonal[block].T, filled[block], lower=0)
     return filled.reshape(blocks * row, -1)[: len(right)]
 
 
@@ -140,7 +142,7 @@ def inverse_diagonal(factor: BlockMatrix) -> Float[np.ndarray, "frame size size"
     following = np.zeros((edge, edge))
     identity = np.eye(row)
     for block in reversed(range(blocks)):
-        inverse = blas.dtrsm(1.0, factor.diagonal[block].T, identity, lower=0)
+        inverse = _TRSM(1.0, factor.diagonal[block].T, identity, lower=0)
         whole = inverse @ inverse.T
         if block + 1 < blocks:
             carried = inverse[:, -edge:] @ factor.coupling[block].T

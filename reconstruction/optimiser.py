@@ -113,7 +113,9 @@ class Optimiser:
         while run.damping < _MOST_DAMPING and not gained:
             before, step = self.solve_step(bodies, contexts, free, run.damping)
             energies = energies or before
-            for length in _SHORTER if step is not None else ():
+            for length in _SHORTER:
+                if step is None:
+                    continue
                 trial = self.moved(bodies, step, length, free)
                 after = self.energies_of(trial, contexts, free)
                 gain = sum(before.values()) - sum(after.values())

@@ -170,7 +170,9 @@ class TorchEnergy:
         total = total + (temper * sigmas.label_freedom * torch.log1p(squares / sigmas.label_freedom)).sum() / 2
         smooth, share = list(SMOOTH_JOINTS), self.tensor(np.array(list(SMOOTH_JOINTS.values())))
         moving, factors = positions[:, smooth], fixed["differences"][:-2]
-        acceleration = sum(factors[:, a, None, None] * moving[a : len(moving) - 2 + a] for a in range(3))
+        acceleration = torch.zeros_like(moving[:-2])
+        for a in range(3):
+            acceleration = acceleration + factors[:, a, None, None] * moving[a : len(moving) - 2 + a]
         narrower = self.problem.camera.focal / camera[0].exp()
         deep = (acceleration[:, :1] @ forward)[..., None] * forward
         acceleration = (acceleration + (narrower - 1) * deep) * 1.7 / height
@@ -224,7 +226,7 @@ def run_rival(problem: Problem, name: str, target: float, limit: float) -> dict[
                 cost.backward()
                 return cost
 
-            value = float(optimiser.step(closure).detach())
+            value = float(torch.as_tensor(optimiser.step(closure)).detach())
             count, steps = count + (20 if name == "lbfgs" else 1), steps + 1
             if last:
                 best = min(best, value)
