@@ -60,8 +60,8 @@ class Keypoints:
 class PoseLabels:
     """What a network believes about poses, frame by frame: a Gaussian in the tangent space of a mean.
 
-    A pose is R_j = mean_j exp(w_j), w `(72,)` with the given covariance: rotations relative to the parent joint, joint 0
-    being the pelvis relative to the camera (rest frame y up, facing +z, to OpenCV's camera frame at the crop's own
+    A pose is R_j = mean_j exp(w_j), w `(72,)` with the given covariance: rotations relative to the parent joint, joint
+    0 being the pelvis relative to the camera (rest frame y up, facing +z, to OpenCV's camera frame at the crop's own
     ray, that is in the full picture's camera).
 
     Attributes:
