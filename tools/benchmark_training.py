@@ -8,8 +8,8 @@ Give prepared folders, which are packed, or one folder of shards; `--steps 0` ti
 CPU time instead of wall time, so that other work on the machine does not count; with reading workers, wall time of a
 consumer that does nothing is shown as well, as that is what a fast GPU would wait for. Drawing of sample videos happens
 in a process of its own and is not part of a step; what is left of it, copying the weights, is.
-A validation is timed over `--val-batches` batches with the losses alone and with MotionMetrics as well; the last rows give
-clips per second of training with a validation of as many clips after every `--interval` steps.
+A validation is timed over `--val-batches` batches with the losses alone and with MotionMetrics as well; the last rows
+give clips per second of training with a validation of as many clips after every `--interval` steps.
 """
 
 import argparse
@@ -169,7 +169,9 @@ def main() -> None:
     measured: dict[str, list[pl.Callback]] = {"losses alone": [], "with MotionMetrics": [MotionMetrics()]}
     for name, extra in measured.items():
         spent = validating(data, options.val_batches, options.precision, extra)
-        out.write(f"| validation of {clips} clips, {name} | {spent[0]:.1f} | {spent[1]:.1f} | {clips / spent[0]:.0f} |\n")
+        out.write(
+            f"| validation of {clips} clips, {name} | {spent[0]:.1f} | {spent[1]:.1f} | {clips / spent[0]:.0f} |\n"
+        )
         whole = [options.interval * one + value for one, value in zip(step, spent, strict=True)]
         rate = options.interval * options.batch / whole[0]
         out.write(f"| {options.interval} steps and this validation | {whole[0]:.0f} | {whole[1]:.0f} | {rate:.1f} |\n")
