@@ -9,7 +9,7 @@ import lightning.pytorch as pl
 import numpy as np
 from jaxtyping import UInt8
 from lightning.pytorch.loggers import TensorBoardLogger
-from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue] (made by protobuf)
+from tensorboard.compat.proto import summary_pb2
 
 from callbacks.averaged import AtValidation, log_folder, motion_model, text_encoder_name
 from callbacks.sample_drawing import Drawing, draw, encoded, one_process, renderer_problem
@@ -142,10 +142,12 @@ class SampleVideos(AtValidation):
         from carescene.rendering import gif_bytes
 
         height, width = pictures.shape[1:3]
-        image = Summary.Image(
+        # Classes that protobuf makes as it is imported; type checkers cannot see them.
+        made: Any = summary_pb2
+        image = made.Summary.Image(
             height=height, width=width, colorspace=3, encoded_image_string=gif_bytes(pictures, self._fps)
         )
-        summary = Summary(value=[Summary.Value(tag=tag, image=image)])
+        summary = made.Summary(value=[made.Summary.Value(tag=tag, image=image)])
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 # `SummaryWriter.add_video` would need moviepy to make the same GIF.

@@ -114,8 +114,8 @@ def check_against(statistics: Statistics, clips: list[Float[np.ndarray, "_ 263"]
 def _vector(path: Path) -> Float[np.ndarray, "263"]:
     array = np.squeeze(read_npy(path, "It is part of the official folder."))
     if array.shape != (WIDTH,):
-        others = {(251,): " KIT-ML", (262,): " InterHuman", (67,): " MARDM's evaluator", (272,): " the 272 numbers"}
-        whose = f" That is the width of{others[array.shape]}." if array.shape in others else ""
+        others = {251: "KIT-ML", 262: "InterHuman", 67: "MARDM's evaluator", 272: "the 272 numbers"}
+        whose = f" That is the width of {others[array.size]}." if array.ndim == 1 and array.size in others else ""
         raise UserError(
             f"Expected {WIDTH} numbers in '{path}', but got shape {array.shape}.{whose} Put HumanML3D's own file there."
         )
