@@ -130,6 +130,7 @@ def test_the_command_passes_its_options_on(prepared: Path, tmp_path: Path, monke
     monkeypatch.setattr("carescene.encounters.produce.produce_scenes", fake)
     args = Namespace(
         kind="scenes",
+        video=None,
         out=str(tmp_path / "o"),
         sources=f"{prepared},b",
         count=5,
