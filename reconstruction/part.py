@@ -31,7 +31,6 @@ from reconstruction.people import (
     Recovered,
     recover_people,
     solve_kept,
-    with_lens_deviations,
     with_surroundings,
 )
 from reconstruction.plate import Plate, background_plate
@@ -162,7 +161,6 @@ class _Maker:
                 problem, _AMONG_THINGS, recovered.solution.state, work=self.work, progress=self.bar,
                 stage="people in the room", key=key,
             )  # fmt: skip
-            solution = with_lens_deviations(problem, solution)
             clip = evenly_spaced(solution, keypoints.times, CLIP_FPS, stretch.name)
         save_room(room, request.out)
         return clip, room

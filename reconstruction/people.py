@@ -107,22 +107,7 @@ def recover_people(
     )  # fmt: skip
     key = work_key(key, stages.options, problem.camera_free)
     solution = solve_kept(problem, stages.options, work=work, progress=progress, stage="people", key=key)
-    return Recovered(keypoints, calibration, labels, problem, with_lens_deviations(problem, solution), maps)
-
-
-def with_lens_deviations(problem: Problem, solution: Solution) -> Solution:
-    """The solution with standard deviations that know of the lens' own, which was held while people were solved for.
-
-    A camera that was given as a whole is taken as exact.
-    """
-    if not any(problem.camera_free):
-        return solution
-    free = dataclasses.replace(problem, camera_free=(True,) * 5)
-    known = solve(free, solution.state, SolverOptions(root_iterations=0, pose_iterations=0, contact_iterations=0))
-    return dataclasses.replace(
-        solution, pose_std=known.pose_std, joint_std=known.joint_std, trans_std=known.trans_std,
-        camera_std=known.camera_std, stature_std=known.stature_std,
-    )  # fmt: skip
+    return Recovered(keypoints, calibration, labels, problem, solution, maps)
 
 
 def _with_depth(
@@ -206,9 +191,7 @@ def _run_file(work: WorkFolder, stage: str, key: str) -> Path:
 
 
 def _free(given: GivenCamera | None) -> tuple[bool, ...]:
-    """Which of (log f, pitch, roll, log h, k1) the joint optimisation may change: nothing of a camera that was given.
-
-    Of others, the lens stays as calibrated: a longer lens from farther away shows nearly the same, so that small errors
-    of poses would decide.
-    """
-    return (False,) * 5 if given is not None and given.camera is not None else (False, True, True, True, False)
+    """Which of (log f, pitch, roll, log h, k1) the joint optimisation may change: what the user did not give."""
+    if given is not None and given.camera is not None:
+        return (False,) * 5
+    return (False, True, True, True, False) if given is not None and given.lens is not None else (True,) * 5
