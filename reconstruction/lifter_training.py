@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from carescene.errors import UserError
 from carescene.files import write_atomically
 from carescene.humans.kinematics import forward_kinematics
+from carescene.training_state import read_training_state
 from reconstruction.lifter_network import TANGENT, Lifted, Lifter, LifterConfig, perturbed, tangent
 from reconstruction.seen_motion import MotionBank, SeenWindows, frame_weights, seen_windows
 
@@ -110,7 +110,7 @@ def train_lifter(
     )
     first, weights = 0, frame_weights(bank)
     if state is not None and state.is_file():
-        kept = _read_state(state, _identity(config, training))
+        kept = read_training_state(state, _identity(config, training))
         model.load_state_dict(kept["model"])
         average.load_state_dict(kept["average"])
         optimiser.load_state_dict(kept["optimiser"])
@@ -168,13 +168,3 @@ def _follow(average: Lifter, model: Lifter, decay: float) -> None:
 def _identity(config: LifterConfig, training: LifterTraining) -> str:
     # Without the number of steps: that may change while a run is stopped.
     return f"{config} batch={training.batch} seed={training.seed}"
-
-
-def _read_state(path: Path, identity: str) -> dict[str, Any]:
-    kept = torch.load(path, weights_only=True)
-    if kept.get("identity") != identity:
-        raise UserError(
-            f"Expected '{path}' to hold a training with these settings, but it holds another. Delete it to start anew, "
-            "or give another --out."
-        )
-    return kept

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from carescene.evaluation.recogniser_training import mirrored_joints
 from carescene.evaluation.retrieval import r_precision
 from carescene.evaluation.text_motion import STRIDE, PeopleMotion, TextMotionConfig, TextMotionEncoder, pad_people
 from carescene.files import write_atomically
+from carescene.training_state import read_training_state
 
 # Largest logit scale, as in CLIP: beyond it, single pairs dominate.
 _MAX_SCALE: Final = 100.0
@@ -125,7 +126,7 @@ def train_text_motion(
         best_score, best_weights, first = -1.0, model.state_dict(), 0
         identity = f"{config} {training} {len(train)} {len(val)}"
         if state is not None and state.is_file():
-            kept = _read_state(state, identity)
+            kept = read_training_state(state, identity)
             model.load_state_dict(kept["model"])
             optimiser.load_state_dict(kept["optimiser"])
             schedule.load_state_dict(kept["schedule"])
@@ -240,13 +241,3 @@ def _check(train: Sequence[Described], val: Sequence[Described], texts: Texts, t
             f"Expected features of every caption and a caption for every motion, but got {len(missing)} captions "
             "without. Encode all captions, and leave out motions without one."
         )
-
-
-def _read_state(path: Path, identity: str) -> dict[str, Any]:
-    kept = torch.load(path, weights_only=True)
-    if kept.get("identity") != identity:
-        raise UserError(
-            f"Expected '{path}' to hold a training with these settings and data, but it holds another. Delete it to "
-            "start anew, or give another --out."
-        )
-    return kept

@@ -1,12 +1,12 @@
 """`lightning reconstruct`, from a small video and key points to everything it writes."""
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import av
 import cv2
+import made_people as people
+import made_videos as films
 import numpy as np
 import pytest
 
@@ -17,17 +17,6 @@ from carescene.scenes import load_scene
 from lightning_app.main import main
 from reconstruction.formats import write_keypoints
 from reconstruction.observations import Keypoints
-
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "reconstruction" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-films, people = _load("made_videos"), _load("made_people")
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 """The camera from people: against exact truth, with what users give, and where there is nothing to see."""
 
 import dataclasses
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
+import made_people as made
 import numpy as np
 import pytest
 
@@ -25,18 +25,6 @@ from reconstruction.floor_reading import FloorReading, floor_slope
 from reconstruction.gravity import bent_bodies, read_gravity
 from reconstruction.observations import Keypoints, PoseLabels
 from reconstruction.upright import steady_points
-
-
-def _load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-made = _load("made_people")
 
 
 def _off(found: Any, truth: Any) -> np.ndarray:

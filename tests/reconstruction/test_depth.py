@@ -1,10 +1,8 @@
 """What depth maps say: against rooms of exact planes, in metres and in a network's own unit."""
 
 import dataclasses
-import importlib.util
-from pathlib import Path
-from typing import Any
 
+import made_people as made
 import numpy as np
 import pytest
 
@@ -20,18 +18,6 @@ from reconstruction.depth import (
 )
 from reconstruction.floor_reading import floor_slope
 from reconstruction.observations import DepthLabels
-
-
-def _load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-made = _load("made_people")
 
 
 def _room(camera: Camera, wall: float = 6.0, table: bool = True) -> np.ndarray:

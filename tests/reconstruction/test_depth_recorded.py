@@ -1,11 +1,10 @@
 """Recorded depth: 16-bit pictures and videos, grey views beside the colours, and how they lie on the colours."""
 
-import importlib.util
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
+import made_videos as made
 import numpy as np
 import pytest
 
@@ -16,18 +15,6 @@ from reconstruction.footage import Footage, open_footage
 from reconstruction.observations import LANDMARKS, Keypoints
 
 _WIDTH, _HEIGHT, _FRAMES = 160, 120, 30
-
-
-def _load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-made = _load("made_videos")
 
 
 def _keypoints(footage: Footage) -> Keypoints:

@@ -1,10 +1,9 @@
 """Videos as they come: sizes, rotations, rates, views, jumps, and what is no video."""
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
+import made_videos as made
 import numpy as np
 import pytest
 
@@ -13,17 +12,6 @@ from reconstruction.footage import open_footage
 from reconstruction.observations import Keypoints
 from reconstruction.views import View, find_views
 
-
-def _made() -> ModuleType:
-    """Helpers beside this file: pytest's importlib mode has no package of tests."""
-    spec = importlib.util.spec_from_file_location("made_videos", Path(__file__).with_name("made_videos.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-made = _made()
 ROOM = made.textured_room()
 
 

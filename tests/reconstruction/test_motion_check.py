@@ -1,10 +1,9 @@
 """Cameras that stand, pan, shake or are cut."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import cv2
+import made_videos as made
 import numpy as np
 import pytest
 
@@ -13,16 +12,6 @@ from reconstruction.footage import Footage, open_footage
 from reconstruction.motion_check import check_camera, steadied
 from reconstruction.picture_motion import picture_motion
 
-
-def _made() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("made_videos", Path(__file__).with_name("made_videos.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-made = _made()
 WIDE = made.textured_room(420, 240)
 ROOM = WIDE[:, :320]
 

@@ -1,9 +1,8 @@
 """Films of three panels: what is drawn where, and that no pixel of the video gets in when it must not."""
 
-import importlib.util
 from pathlib import Path
-from typing import Any
 
+import made_rooms as made
 import numpy as np
 import pytest
 
@@ -16,12 +15,6 @@ from reconstruction.observations import LANDMARKS, Keypoints
 from reconstruction.overlay import PLAIN, film_length, shrunk, write_overlay
 from reconstruction.overlay_map import FloorMap, floor_in_view, recent
 from reconstruction.overlay_mesh import draw_people, draw_room_edges
-
-# importlib mode has no package to import helpers from.
-_SPEC = importlib.util.spec_from_file_location("made_rooms", Path(__file__).with_name("made_rooms.py"))
-assert _SPEC is not None and _SPEC.loader is not None
-made: Any = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(made)
 
 CAMERA = made.ward_camera(160, 120)
 CLIP = made.walking_clip((0.0, 2.2), (0.3, 2.6), frames=16)

@@ -1,9 +1,8 @@
 """The empty room: people outvoted, those who lie still taken out by their key points, lights and shadows let pass."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
+import made_videos as made
 import numpy as np
 import pytest
 
@@ -11,16 +10,6 @@ from reconstruction.footage import Footage, open_footage
 from reconstruction.observations import Keypoints
 from reconstruction.plate import Plate, background_plate
 
-
-def _made() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("made_videos", Path(__file__).with_name("made_videos.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-made = _made()
 ROOM = made.textured_room()
 
 

@@ -1,10 +1,8 @@
 """Measures against closed forms: shifts in pixels, glides, jumps into things, made doubts."""
 
 import dataclasses
-import importlib.util
-from pathlib import Path
-from typing import Any
 
+import made_rooms as made
 import numpy as np
 import pytest
 import torch
@@ -26,12 +24,6 @@ from reconstruction.quality import (
     stature,
     with_quality,
 )
-
-# importlib mode has no package to import helpers from.
-_SPEC = importlib.util.spec_from_file_location("made_rooms", Path(__file__).with_name("made_rooms.py"))
-assert _SPEC is not None and _SPEC.loader is not None
-made: Any = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(made)
 
 CAMERA = made.ward_camera()
 CLIP: Clip = made.walking_clip((-0.4, 2.6), (0.6, 2.9), frames=40)

@@ -1,24 +1,17 @@
 """The report: numbers for machines, one page for people, no outside parts."""
 
-import importlib.util
 import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
+import made_rooms as made
 import numpy as np
 
 from carescene.scenes import Scene
 from reconstruction.charts import curve_chart, round_ticks
 from reconstruction.quality import measure
 from reconstruction.report import ReportFacts, report_dict, report_page, write_report
-
-# importlib mode has no package to import helpers from.
-_SPEC = importlib.util.spec_from_file_location("made_rooms", Path(__file__).with_name("made_rooms.py"))
-assert _SPEC is not None and _SPEC.loader is not None
-made: Any = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(made)
 
 CAMERA = made.ward_camera()
 

@@ -1,11 +1,10 @@
 """Rooms with known truth: exact depth of a made ward, people at known places, outlines drawn exactly."""
 
 import dataclasses
-import importlib.util
 import math
 from pathlib import Path
-from typing import Any
 
+import made_rooms as made
 import numpy as np
 import pytest
 import torch
@@ -30,12 +29,6 @@ from diffusion.world import PRESENT
 from reconstruction.room import build_room, save_room
 from reconstruction.room_carriers import find_carried
 from reconstruction.room_drawn import DrawnThing, read_furniture
-
-# importlib mode has no package to import helpers from.
-_SPEC = importlib.util.spec_from_file_location("made_rooms", Path(__file__).with_name("made_rooms.py"))
-assert _SPEC is not None and _SPEC.loader is not None
-made: Any = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(made)
 
 CAMERA = made.ward_camera()
 WALK = made.walking_clip((-1.75, 0.9), (-1.75, 2.0))
