@@ -7,11 +7,12 @@ from jaxtyping import Bool, Float
 from scipy.spatial.transform import Rotation
 
 from carescene.humans.skeleton import JOINT, NUM_JOINTS
+from carescene.humans.turns import exp_turn, log_turn
 from carescene.simulation.pose_limits import NEUTRAL
 from reconstruction.chains import landmark_points
 from reconstruction.landmarks import LandmarkModel
 from reconstruction.placing import fit_positions
-from reconstruction.posed import exp_turn, log_turn, place_points, pose_body
+from reconstruction.posed import place_points, pose_body
 from reconstruction.problem import Problem
 
 _DIRECTIONS: Final = 12

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from carescene.humans.turns import exp_turn
 from reconstruction.block_cholesky import NotPositiveError
 from reconstruction.camera_parameters import camera_of
 from reconstruction.chains import make_chains
@@ -27,7 +28,7 @@ from reconstruction.energy import chain_energy
 from reconstruction.initial import complete_labels, initial_state
 from reconstruction.landmarks import LandmarkModel, free_landmarks
 from reconstruction.normal_equations import NormalEquations
-from reconstruction.posed import FREE_JOINTS, exp_turn, world_rotations
+from reconstruction.posed import FREE_JOINTS, world_rotations
 from reconstruction.problem import Problem, State
 from reconstruction.reduction import reduce_chain
 from reconstruction.residuals_prior import common_energy, shape_energy

@@ -11,9 +11,10 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 
+from carescene.humans.turns import log_slope, log_turn
 from reconstruction.chains import contact_points, contact_shares, stature_model
 from reconstruction.kernels import soft_length
-from reconstruction.posed import joint_points, log_slope, log_turn, place_points, point_shapes, point_slopes
+from reconstruction.posed import joint_points, place_points, point_shapes, point_slopes
 from reconstruction.sigmas import SMOOTH_JOINTS
 from reconstruction.window import BETAS, FOCAL, Window
 

@@ -5,10 +5,11 @@ from typing import Final
 import numpy as np
 
 from carescene.humans.skeleton import JOINT
+from carescene.humans.turns import log_slope, log_turn
 from carescene.simulation.pose_limits import LIMITS, NEUTRAL
 from reconstruction.chains import USUAL_FPS
 from reconstruction.kernels import student
-from reconstruction.posed import FREE_JOINTS, log_slope, log_turn
+from reconstruction.posed import FREE_JOINTS
 from reconstruction.window import CAMERA, Window
 
 _LIMITED: Final = tuple(joint for joint in FREE_JOINTS if joint != JOINT["pelvis"])

@@ -9,6 +9,7 @@ from scipy.linalg import cho_factor, cho_solve
 from carescene.clips.clip import Clip, PersonInfo
 from carescene.clips.taxonomy import UNKNOWN_LABEL
 from carescene.humans.skeleton import NUM_JOINTS, PARENTS
+from carescene.humans.turns import log_turn
 from carescene.rendering.camera import Camera
 from reconstruction.block_cholesky import inverse_diagonal
 from reconstruction.camera_parameters import camera_of
@@ -16,7 +17,7 @@ from reconstruction.chains import Chain, stature_model
 from reconstruction.energy import CHUNK
 from reconstruction.observations import LANDMARKS, Keypoints
 from reconstruction.optimiser import Optimiser
-from reconstruction.posed import FREE_JOINTS, log_turn, point_slopes, pose_body
+from reconstruction.posed import FREE_JOINTS, point_slopes, pose_body
 from reconstruction.problem import State
 from reconstruction.reduction import reduce_chain
 from reconstruction.residuals_seen import keypoint_distances

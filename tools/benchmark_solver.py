@@ -27,13 +27,14 @@ from tqdm import tqdm
 
 from carescene.humans.kinematics import forward_kinematics
 from carescene.humans.rotations import matrix_to_rotvec, rotvec_to_matrix
+from carescene.humans.turns import exp_turn
 from carescene.simulation.pose_limits import LIMITS, NEUTRAL
 from reconstruction.camera_parameters import camera_of, parameters_of, plain_camera
 from reconstruction.chains import USUAL_FPS, landmark_points, stature_model
 from reconstruction.landmarks import free_landmarks
 from reconstruction.observations import LANDMARKS, Keypoints, PoseLabels
 from reconstruction.optimiser import Optimiser
-from reconstruction.posed import FREE_JOINTS, exp_turn, place_points, pose_body
+from reconstruction.posed import FREE_JOINTS, place_points, pose_body
 from reconstruction.problem import Problem
 from reconstruction.schedule import SolverOptions
 from reconstruction.sigmas import SMOOTH_JOINTS

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
 from carescene.humans.skeleton import JOINT, NUM_JOINTS, PARENTS
+from carescene.humans.turns import cross_matrix, log_slope
 from carescene.simulation.anatomy import Anatomy
 from carescene.simulation.pose_limits import LIMITS, NEUTRAL
 from carescene.simulation.surfaces import Surface, penetration
@@ -186,7 +187,7 @@ def _within_limits(square, slope, turns) -> np.ndarray:
     if len(frames) == 0:
         return total
     row = np.zeros((len(frames), _VARIABLES))
-    slopes = _rotvec_slope(vectors[frames, joints])[np.arange(len(frames)), axes]
+    slopes = log_slope(vectors[frames, joints])[np.arange(len(frames)), axes]
     columns = 3 * (joints + 1)
     for axis in range(3):
         row[np.arange(len(frames)), columns + axis] = slopes[:, axis]
@@ -199,24 +200,10 @@ def _within_limits(square, slope, turns) -> np.ndarray:
     return total
 
 
-def _rotvec_slope(vectors: Float[np.ndarray, "row 3"]) -> Float[np.ndarray, "row 3 3"]:
-    """How a rotation vector changes with a small turn in the joint's own frame (inverse right Jacobian of SO(3))."""
-    angle = np.maximum(np.linalg.norm(vectors, axis=-1), 1e-6)[:, None, None]
-    skew = _skew(vectors)
-    factor = np.where(angle < 1e-3, 1 / 12, 1 / angle**2 - (1 + np.cos(angle)) / (2 * angle * np.sin(angle)))
-    return np.eye(3) + skew / 2 + factor * (skew @ skew)
-
-
-def _skew(vectors: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3 3"]:
-    x, y, z = np.moveaxis(vectors, -1, 0)
-    zero = np.zeros_like(x)
-    return np.stack([np.stack([zero, -z, y], -1), np.stack([z, zero, -x], -1), np.stack([-y, x, zero], -1)], -2)
-
-
 def _point_slopes(anatomy, world, joints, points, shares) -> Float[np.ndarray, "frame point 3 variable"]:
     """How points move with every variable; `shares (point, 24)` say how much each joint's turning carries them."""
     lever = points[:, :, None] - joints[:, None, :_TURNED]
-    turning = -_skew(lever) @ world[:, None, :_TURNED] * shares[None, :, :_TURNED, None, None]
+    turning = -cross_matrix(lever) @ world[:, None, :_TURNED] * shares[None, :, :_TURNED, None, None]
     turning = turning.swapaxes(2, 3).reshape(*points.shape[:2], 3, -1)
     moving = np.broadcast_to(np.eye(3), (*points.shape[:2], 3, 3))
     return np.concatenate([turning, moving], axis=-1)
@@ -270,7 +257,7 @@ def _keep_balance(square, slope, anatomy, world, joints, balance: Balance) -> np
     share = anatomy.mass @ anatomy.ancestors[:, :_TURNED]
     lever = np.einsum("ja,fjb->fab", anatomy.mass[:, None] * anatomy.ancestors[:, :_TURNED], joints)
     lever -= share[:, None] * joints[:, :_TURNED]
-    turning = (-_skew(lever) @ world[:, :_TURNED]).swapaxes(1, 2).reshape(len(joints), 3, -1)
+    turning = (-cross_matrix(lever) @ world[:, :_TURNED]).swapaxes(1, 2).reshape(len(joints), 3, -1)
     moved = np.concatenate([turning, np.broadcast_to(np.eye(3), (len(joints), 3, 3))], axis=-1)[:, :2]
     cost = _ON_BALANCE**2 * np.repeat(balance.weights[:, None], 2, axis=1)
     return _add(square, slope, moved, centre - balance.positions, cost)

@@ -10,13 +10,14 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from carescene.humans.anthropometry import body_measures
+from carescene.humans.turns import log_turn
 from reconstruction.chains import betas_of_stature, contact_points, landmark_points, make_chains, stature_model
 from reconstruction.contacts import contact_probability, floor_surface, other_spheres, surfaces_near
 from reconstruction.initial import complete_labels, initial_state
 from reconstruction.landmarks import free_landmarks
 from reconstruction.neutral import between_poses
 from reconstruction.placing import fit_positions
-from reconstruction.posed import log_turn, place_points, pose_body
+from reconstruction.posed import place_points, pose_body
 from reconstruction.sigmas import Sigmas
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from carescene.clips.clip import validate_clip
 from carescene.errors import UserError
+from carescene.humans.turns import log_turn
 from reconstruction.optimiser import Optimiser
-from reconstruction.posed import FREE_JOINTS, log_turn, point_slopes, pose_body
+from reconstruction.posed import FREE_JOINTS, point_slopes, pose_body
 from reconstruction.problem import State
 from reconstruction.reduction import reduce_chain
 from reconstruction.schedule import STAGES, SolverOptions

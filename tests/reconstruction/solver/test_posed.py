@@ -2,16 +2,13 @@
 
 import numpy as np
 import torch
-from scipy.spatial.transform import Rotation
 
 from carescene.humans.kinematics import forward_kinematics
+from carescene.humans.turns import exp_turn
 from reconstruction.chains import contact_points
 from reconstruction.landmarks import free_landmarks
 from reconstruction.posed import (
     FREE_JOINTS,
-    exp_turn,
-    log_slope,
-    log_turn,
     place_points,
     point_shapes,
     point_slopes,
@@ -34,24 +31,6 @@ def test_same_as_torch() -> None:
     np.testing.assert_allclose(posed.joints, joints.numpy(), atol=1e-12)
     np.testing.assert_allclose(posed.world, world.numpy(), atol=1e-12)
     np.testing.assert_allclose(world_rotations(ROTATIONS), world.numpy(), atol=1e-12)
-
-
-def test_turns_there_and_back() -> None:
-    vectors = RNG.standard_normal((500, 3))
-    vectors *= (np.pi * RNG.random(500) / np.linalg.norm(vectors, axis=1))[:, None]
-    for size in (1.0, 1e-3, 1e-9, 0.0):
-        np.testing.assert_allclose(log_turn(exp_turn(size * vectors)), size * vectors, atol=1e-12)
-    np.testing.assert_allclose(exp_turn(vectors), Rotation.from_rotvec(vectors).as_matrix(), atol=1e-12)
-    half = Rotation.from_rotvec([0.0, np.pi, 0.0]).as_matrix()
-    np.testing.assert_allclose(np.abs(log_turn(half)), [0.0, np.pi, 0.0], atol=1e-7)
-
-
-def test_log_slope() -> None:
-    for size in (1.2, 1e-5):
-        vectors, small = size * RNG.uniform(-1, 1, (50, 3)), RNG.standard_normal((50, 3))
-        ahead, back = (log_turn(exp_turn(vectors) @ exp_turn(sign * STEP * small)) for sign in (1, -1))
-        expected = (log_slope(vectors) @ small[..., None])[..., 0]
-        np.testing.assert_allclose((ahead - back) / (2 * STEP), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_slopes_of_points() -> None:
