@@ -19,6 +19,7 @@ from carescene.humans.body import load_body
 from carescene.rendering.camera import Camera, camera_from_dict
 from carescene.scenes import scene_to_dict
 from reconstruction.calibration import Calibration
+from reconstruction.code_version import code_version
 from reconstruction.depth_anything import predict_depth, sparse_frames
 from reconstruction.depth_recorded import read_recorded_depth
 from reconstruction.detect import detect_people
@@ -49,7 +50,7 @@ from reconstruction.room_carriers import labelled
 from reconstruction.schedule import SolverOptions
 from reconstruction.smooth_keypoints import repair_keypoints
 from reconstruction.solution import Solution
-from reconstruction.stage_progress import StageProgress
+from reconstruction.stage_progress import Report, StageProgress
 from reconstruction.work_files import WorkFolder, from_arrays, to_arrays, work_key
 
 # What `Request.depth` says of a depth picture beside the colours.
@@ -58,6 +59,12 @@ RECORDED: Final = "recorded"
 _AMONG_THINGS: Final = SolverOptions(root_iterations=0, pose_iterations=0)
 # Pictures per second of the film.
 _FILM_FPS: Final = 10.0
+# What the key points of a video without any depend on.
+_FINDS: Final = tuple(f"reconstruction.{name}" for name in ("motion_check", "plate", "detect", "smooth_keypoints"))
+# What depth labels depend on.
+_DEPTHS: Final = tuple(f"reconstruction.{name}" for name in ("plate", "depth_anything", "depth_recorded"))
+# Seconds that ProHMR takes for each person and frame.
+_PROHMR_S: Final = 0.17
 # Guessed seconds of computing, for the bar alone: for each frame, and for each person and frame.
 _STAGES: Final = {
     "empty room": (0.05, 0.0),
@@ -113,14 +120,14 @@ class _Maker:
     def __init__(self, stretch: Stretch, request: Request, bar: StageProgress) -> None:
         self.stretch, self.request, self.bar = stretch, request, bar
         self.work = WorkFolder(request.out / "work")
-        self.key = work_key(request.video, stretch.frames, stretch.footage.view)
+        self.key = work_key(request.video, stretch.frames, stretch.footage.view, code_version(*_FINDS))
 
     def make(self) -> Part:
         """Run every stage."""
         stages = self._stages()
         keypoints = self.keypoints()
         count = len(keypoints.names)
-        self.bar.guess(**_guesses(len(keypoints.times), count))
+        self.bar.guess(**_guesses(len(keypoints.times), count, self.request.prohmr is not None))
         write_keypoints(
             self.request.out / "keypoints.json",
             self.stretch.footage.keypoints_in_frame(keypoints),
@@ -156,10 +163,9 @@ class _Maker:
         if request.furniture or recovered.depth is not None:
             surfaces = scene_surroundings(room.scene)
             problem = with_surroundings(recovered.problem, recovered.solution, surfaces)
-            key = work_key(self.key, clip.trans, json.dumps(scene_to_dict(room.scene)))
             solution = solve_kept(
                 problem, _AMONG_THINGS, recovered.solution.state, work=self.work, progress=self.bar,
-                stage="people in the room", key=key,
+                stage="people in the room", key=work_key(scene_to_dict(room.scene)),
             )  # fmt: skip
             clip = evenly_spaced(solution, keypoints.times, CLIP_FPS, stretch.name)
         save_room(room, request.out)
@@ -181,10 +187,12 @@ class _Maker:
         else:
             plate = self._plate()
             with self.bar.stage("key points") as report:
+                resume = self.work.unfinished("keypoints", self.key)
                 found = repair_keypoints(
-                    detect_people(footage, plate, frames=self.stretch.frames, resume=self.work.folder, progress=report)
+                    detect_people(footage, plate, frames=self.stretch.frames, resume=resume, progress=report)
                 )
             self.work.keep("keypoints", self.key, to_arrays(found))
+            self.work.finished("keypoints")
         if not found.present.any():
             raise UserError(
                 f"Expected people in '{request.video}', but nobody was found. They may be too small, hidden or in the "
@@ -197,20 +205,25 @@ class _Maker:
             return background_plate(self.stretch.footage, keypoints, self.stretch.frames)
 
     def _stages(self) -> PeopleStages:
-        request, key = self.request, [self.key]
-        labeller, depth = None, None
+        request = self.request
+        labeller, depth, labeller_key, depth_key = None, None, "", ""
         if request.prohmr is not None:
+            labeller_key = work_key(self.key, request.prohmr, code_version("reconstruction.pose_labels"))
             # At once: another network's checkpoint is refused before hours of work.
-            labeller = partial(self._prohmr, load_prohmr(request.prohmr))
-            key += ["prohmr", request.prohmr]
-
+            labeller = partial(self._prohmr, load_prohmr(request.prohmr), labeller_key)
         if request.depth is not None:
-            key += ["depth", request.depth]
+            # A name of the hub is no file; its weights are taken to stay what they are.
+            source = Path(request.depth) if Path(request.depth).exists() else request.depth
+            depth_key = work_key(self.key, source, code_version(*_DEPTHS))
             depth = self._depth
-        return PeopleStages(given=request.given, labeller=labeller, depth=depth, key=work_key(*key))
+        return PeopleStages(request.given, labeller, depth, labeller_key, depth_key)
 
-    def _prohmr(self, network: ProHmr, keypoints: Keypoints, calibration: Calibration) -> PoseLabels:
-        return prohmr_labels(network, self.stretch.footage.pictures(keypoints.frames), keypoints, calibration.camera)
+    def _prohmr(
+        self, network: ProHmr, key: str, keypoints: Keypoints, calibration: Calibration, report: Report
+    ) -> PoseLabels:
+        pictures = self.stretch.footage.pictures(keypoints.frames)
+        resume = self.work.unfinished("pose labels", work_key(key, keypoints, calibration.camera))
+        return prohmr_labels(network, pictures, keypoints, calibration.camera, resume=resume, progress=report)
 
     def _depth(self, keypoints: Keypoints) -> DepthLabels:
         """Depth labels as `request.depth` says: recorded beside the colours or in files, or of a network."""
@@ -269,8 +282,9 @@ class _Maker:
         )  # fmt: skip
 
 
-def _guesses(frames: int, people: int) -> dict[str, float]:
-    return {name: frames * (each + people * person) for name, (each, person) in _STAGES.items()}
+def _guesses(frames: int, people: int, prohmr: bool = False) -> dict[str, float]:
+    guesses = {name: frames * (each + people * person) for name, (each, person) in _STAGES.items()}
+    return guesses | ({"pose labels": frames * people * _PROHMR_S} if prohmr else {})
 
 
 def _from_zero(keypoints: Keypoints) -> Keypoints:

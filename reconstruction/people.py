@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from jaxtyping import Float
 from carescene.errors import UserError
 from reconstruction.calibration import Calibration, calibrate
 from reconstruction.calibration_priors import GivenCamera
+from reconstruction.code_version import code_version
 from reconstruction.depth import Affinity, depth_in_metres, depth_readings, fit_affinity, floor_from_depth
 from reconstruction.lifter import lift
 from reconstruction.observations import DepthLabels, Keypoints, PoseLabels
@@ -20,12 +21,12 @@ from reconstruction.problem import DepthTerm, Problem, State, Surroundings
 from reconstruction.schedule import SolverOptions
 from reconstruction.solution import Solution
 from reconstruction.solver import Progress, solve
-from reconstruction.stage_progress import StageProgress
+from reconstruction.stage_progress import Report, StageProgress
 from reconstruction.work_files import WorkFolder, from_arrays, to_arrays, work_key
 
 _T = TypeVar("_T")
-# Key points, and what the camera is, in; pose labels out.
-Labeller = Callable[[Keypoints, Calibration], PoseLabels]
+# Key points, what the camera is, and whom to tell of progress, in; pose labels out.
+Labeller = Callable[[Keypoints, Calibration, Report], PoseLabels]
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,15 @@ class PeopleStages:
         given: what the user knows about the camera.
         labeller: makes pose labels; the lifter if None.
         depth: makes depth labels; none if None.
-        key: what names the labeller, the depth and their weights in the work folder.
+        labeller_key, depth_key: name these two, their code, weights and options in the work folder.
         options: of the joint optimisation.
     """
 
     given: GivenCamera | None = None
     labeller: Labeller | None = None
     depth: Callable[[Keypoints], DepthLabels] | None = None
-    key: str = "lifter"
+    labeller_key: str = ""
+    depth_key: str = ""
     options: SolverOptions | None = None
 
 
@@ -85,28 +87,33 @@ def recover_people(
         UserError: nobody is in the key points, what is given contradicts them, or a file cannot be written.
     """
     stages = stages or PeopleStages()
-    key = work_key(keypoints, stages.given)
+    given, seen = stages.given, work_key(keypoints)
+    calibrates, lifts = code_version("reconstruction.calibration"), code_version("reconstruction.lifter")
 
-    def kept(stage: str, kind: type[_T], make: Callable[[], _T]) -> _T:
-        return keep_stage(stage, key, kind, make, work=work, progress=progress)
+    def kept(stage: str, kind: type[_T], make: Callable[[Report], _T], *key: Any) -> _T:
+        return keep_stage(stage, work_key(seen, *key), kind, make, work=work, progress=progress)
 
     # Poses tell the tilt of somebody who stays on one spot, and need hardly more of the camera than its lens.
-    first = kept("first camera", Calibration, lambda: calibrate(keypoints, given=stages.given))
-    free = kept("free poses", PoseLabels, lambda: lift(keypoints, first.camera, gravity_known=False))
-    calibration = kept("camera", Calibration, lambda: calibrate(keypoints, given=stages.given, labels=free))
-    key, maps, term = work_key(key, stages.key), None, None
+    first = kept("first camera", Calibration, lambda _: calibrate(keypoints, given=given), calibrates, given)
+    free = kept("free poses", PoseLabels, lambda _: lift(keypoints, first.camera, gravity_known=False), lifts, first)
+    calibration = kept(
+        "camera", Calibration, lambda _: calibrate(keypoints, given=given, labels=free), calibrates, given, free
+    )
+    maps, term = None, None
     if stages.depth is not None:
         make = stages.depth
-        maps = kept("depth", DepthLabels, lambda: make(keypoints))
-        calibration, term = _with_depth(keypoints, maps, calibration, free, stages.given)
-    labeller = stages.labeller or (lambda points, found: lift(points, found.camera))
-    labels = kept("pose labels", PoseLabels, lambda: labeller(keypoints, calibration))
+        maps = kept("depth", DepthLabels, lambda _: make(keypoints), stages.depth_key)
+        calibration, term = _with_depth(keypoints, maps, calibration, free, given)
+    labeller = stages.labeller or (lambda points, found, _: lift(points, found.camera))
+    labels_key = stages.labeller_key if stages.labeller else lifts
+    labels = kept(
+        "pose labels", PoseLabels, lambda report: labeller(keypoints, calibration, report), labels_key, calibration
+    )
     problem = Problem(
         keypoints, calibration.camera, calibration.covariance, calibration.statures, calibration.stature_sigma,
         camera_free=_free(stages.given), labels=labels, depth=term,
     )  # fmt: skip
-    key = work_key(key, stages.options, problem.camera_free)
-    solution = solve_kept(problem, stages.options, work=work, progress=progress, stage="people", key=key)
+    solution = solve_kept(problem, stages.options, work=work, progress=progress, stage="people")
     return Recovered(keypoints, calibration, labels, problem, solution, maps)
 
 
@@ -137,12 +144,18 @@ def solve_kept(
     stage: str = "people",
     key: str = "",
 ) -> Solution:
-    """The joint optimisation as a stage of `progress`, going on from what `work` holds under this key.
+    """The joint optimisation as a stage of `progress`, going on from what `work` holds of this very problem.
+
+    Args:
+        key: names the problem's surroundings, which are a function; everything else names itself.
 
     Raises:
         UserError: as `reconstruction.solver.solve`.
     """
-    resume = None if work is None else _run_file(work, stage, key)
+    resume = None
+    if work is not None:
+        plain = dataclasses.replace(problem, surroundings=None)
+        resume = _run_file(work, stage, work_key(code_version("reconstruction.solver"), plain, options, initial, key))
     with nullcontext(_silent) if progress is None else progress.stage(stage) as report:
 
         def step(done: Progress) -> None:
@@ -160,20 +173,25 @@ def keep_stage(
     stage: str,
     key: str,
     kind: type[_T],
-    make: Callable[[], _T],
+    make: Callable[[Report], _T],
     *,
     work: WorkFolder | None = None,
     progress: StageProgress | None = None,
 ) -> _T:
-    """What `work` holds of a stage under this key, or else what `make` makes, which is then kept."""
+    """What `work` holds of a stage under this key, or else what `make` makes, which is then kept.
+
+    Args:
+        make: given a function to call with the share that is done.
+    """
     if work is not None and (arrays := work.kept(stage, key)) is not None:
         if progress is not None:
             progress.skip(stage)
         return from_arrays(kind, arrays)
-    with nullcontext(_silent) if progress is None else progress.stage(stage):
-        made = make()
+    with nullcontext(_silent) if progress is None else progress.stage(stage) as report:
+        made = make(report)
     if work is not None:
         work.keep(stage, key, to_arrays(made))
+        work.finished(stage)
     return made
 
 

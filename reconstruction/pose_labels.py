@@ -1,11 +1,12 @@
 """From poses that a network draws to the Gaussian that enters the optimisation, and ProHMR run over a video."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from carescene.errors import UserError
@@ -14,6 +15,7 @@ from carescene.humans.rotations import matrix_to_rotvec, rotvec_to_matrix
 from carescene.humans.skeleton import NUM_JOINTS
 from carescene.rendering.camera import Camera
 from reconstruction.crops import Boxes, crop_people, crop_ray_rotation, person_boxes
+from reconstruction.label_chunks import LabelChunks
 from reconstruction.observations import Keypoints, PoseLabels
 from reconstruction.prohmr import POSE, ProHmr
 
@@ -90,6 +92,8 @@ def prohmr_labels(
     batch: int = 16,
     keep_betas: bool = False,
     seed: int = 0,
+    resume: Path | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> PoseLabels:
     """What ProHMR believes about everybody's pose, from the pictures around their key points.
 
@@ -105,9 +109,13 @@ def prohmr_labels(
         keep_betas: keep the shape that ProHMR gives. Its numbers mean something to SMPL's own body only; the free
             body's shape space is another one, so leave them out unless the user's SMPL is used.
         seed: of the noise.
+        resume: a folder in which a killed call leaves what it made; the same call goes on from there. It must belong to
+            this call alone, and is of no use afterwards.
+        progress: called with the share that is done.
 
     Raises:
-        UserError: if the camera's picture is not that of the key points, or fewer than 8 samples are asked for.
+        UserError: if the camera's picture is not that of the key points, fewer than 8 samples are asked for, or what
+            `resume` holds cannot be read.
     """
     if (camera.width, camera.height) != (keypoints.width, keypoints.height) or batch < 1:
         raise UserError(
@@ -123,9 +131,11 @@ def prohmr_labels(
         source="prohmr",
         betas=np.zeros((persons, frames, NUM_BETAS), np.float32) if keep_betas else None,
     )
+    kept = LabelChunks(resume, found)
+    wanted = boxes.valid & ~found.valid
     noise = torch.randn(max(samples - 1, 0), POSE, generator=torch.Generator().manual_seed(seed))
     device = next(network.parameters()).device
-    for who, when, crops in _batches(pictures, keypoints, boxes, batch):
+    for who, when, crops in _batches(pictures, keypoints, boxes, wanted, batch):
         with torch.inference_mode():
             drawn = network.sample(network.features(crops.to(device)), noise.to(device))
             ray = torch.from_numpy(crop_ray_rotation(camera, boxes.centre[who, when])).to(drawn.rotations)
@@ -135,13 +145,20 @@ def prohmr_labels(
         found.valid[who, when] = True
         if found.betas is not None:
             found.betas[who, when] = drawn.betas.cpu().numpy()
+        kept.add(who, when)
+        if progress is not None:
+            progress(float(found.valid.sum() / boxes.valid.sum()))
     return found
 
 
 def _batches(
-    pictures: Iterable[tuple[int, np.ndarray]], keypoints: Keypoints, boxes: Boxes, size: int
+    pictures: Iterable[tuple[int, np.ndarray]],
+    keypoints: Keypoints,
+    boxes: Boxes,
+    wanted: Bool[np.ndarray, "person frame"],
+    size: int,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, Tensor]]:
-    """Crops of at most `size` people, with the person and the place of the frame that each belongs to."""
+    """Crops of at most `size` of the wanted people, with the person and the place of the frame that each belongs to."""
     places = {int(frame): place for place, frame in enumerate(keypoints.frames)}
     people: list[tuple[int, int]] = []
     crops: list[Tensor] = []
@@ -149,7 +166,7 @@ def _batches(
         if (place := places.get(index)) is None:
             continue
         ratio = picture.shape[1] / keypoints.width
-        for person in np.flatnonzero(boxes.valid[:, place]).tolist():
+        for person in np.flatnonzero(wanted[:, place]).tolist():
             box = boxes.centre[person, place], boxes.side[person, place]
             crops.append(crop_people(picture, box[0][None] * ratio, box[1][None] * ratio)[0])
             people.append((person, place))

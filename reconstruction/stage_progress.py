@@ -25,6 +25,7 @@ class StageProgress:
         self.seconds: dict[str, float] = {}
         self._guesses = {name: max(guess, 1e-3) for name, guess in guesses.items()}
         self._done = 0.0
+        self._skipped: set[str] = set()
         self._bar = tqdm(
             total=sum(self._guesses.values()), disable=not show, dynamic_ncols=True, smoothing=0.1,
             bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left",
@@ -32,7 +33,8 @@ class StageProgress:
 
     def guess(self, **guesses: float) -> None:
         """Correct what stages that have not run yet will take, once it is known how much there is to do."""
-        self._guesses |= {name: max(guess, 1e-3) for name, guess in guesses.items() if name not in self.seconds}
+        over = self._skipped | self.seconds.keys()
+        self._guesses |= {name: max(guess, 1e-3) for name, guess in guesses.items() if name not in over}
         self._bar.total = self._done + sum(guess for name, guess in self._guesses.items() if name not in self.seconds)
         self._bar.refresh()
 
@@ -53,6 +55,7 @@ class StageProgress:
 
     def skip(self, name: str) -> None:
         """A stage whose result is there already: it takes no part in the time that is left."""
+        self._skipped.add(name)
         self._bar.total -= self._guesses.pop(name, 0.0)
         self._bar.refresh()
 

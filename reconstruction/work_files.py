@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,8 +22,9 @@ _KEY: Final = "key"
 class WorkFolder:
     """A folder with one .npz file for each stage; a file counts only for the key it was made under.
 
-    Keys say what a result was made from. `key` mixes plain values and other keys into one, so that a stage's key holds
-    those of all stages before it, and a changed option makes anew what depends on it and nothing else.
+    Keys say what a result was made from: `work_key` mixes the version of the code (`reconstruction.code_version`), what
+    goes into a stage and its options into one, so that a changed option or an update makes anew what depends on it and
+    nothing else.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,6 +56,23 @@ class WorkFolder:
             UserError: if the file cannot be written.
         """
         write_atomically(self.path(stage), lambda file: np.savez(file, **arrays, **{_KEY: np.array(key)}))
+
+    def unfinished(self, stage: str, key: str) -> Path:
+        """A folder for what a stage has done so far under this key; what it left under other keys is removed.
+
+        The folder need not exist; `finished` removes it.
+        """
+        wanted = self.folder / f"{stage}-{key}"
+        for folder in self.folder.glob(f"{stage}-*"):
+            if folder.is_dir() and folder != wanted:
+                shutil.rmtree(folder)
+        return wanted
+
+    def finished(self, stage: str) -> None:
+        """Remove what a stage left behind on its way to the result that is kept now."""
+        for folder in self.folder.glob(f"{stage}-*"):
+            if folder.is_dir():
+                shutil.rmtree(folder)
 
 
 def work_key(*parts: Any) -> str:

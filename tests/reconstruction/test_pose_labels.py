@@ -1,6 +1,9 @@
 """Mean and covariance of drawn poses against what they were drawn from, and ProHMR run over pictures."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -185,6 +188,36 @@ def test_pictures_may_be_smaller_and_may_be_missing(network: ProHmr) -> None:
     whole = prohmr_labels(network, smooth, keypoints, CAMERA, samples=8)
     # Inside the picture a plain colour stays what it is; only its border is less sharp.
     np.testing.assert_allclose(labels.rotations[1, 0], whole.rotations[1, 0], atol=0.02)
+
+
+def test_a_killed_call_goes_on_where_it_was(network: ProHmr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, keypoints = seen()
+    monkeypatch.setattr("reconstruction.label_chunks.CHUNK", 2)
+    whole = prohmr_labels(network, pictures, keypoints, CAMERA, samples=8, keep_betas=True)
+    looked: list[int] = []
+
+    def until(last: int) -> Iterator[tuple[int, np.ndarray]]:
+        for frame, picture in pictures:
+            if frame > last:
+                raise KeyboardInterrupt
+            yield frame, picture
+
+    def look(crops: Tensor) -> Tensor:
+        looked.append(len(crops))
+        return type(network).features(network, crops)
+
+    arguments: dict[str, Any] = {"samples": 8, "batch": 2, "keep_betas": True, "resume": tmp_path / "labels"}
+    with pytest.raises(KeyboardInterrupt):
+        prohmr_labels(network, until(13), keypoints, CAMERA, **arguments)
+    monkeypatch.setattr(network, "features", look)
+    shares: list[float] = []
+    labels = prohmr_labels(network, pictures, keypoints, CAMERA, **arguments, progress=shares.append)
+    # Of 7 crops two were kept; the third, of the frame before the kill, was not.
+    assert sum(looked) == 5 and shares == pytest.approx([4 / 7, 6 / 7, 1.0])
+    assert np.array_equal(labels.valid, whole.valid)
+    np.testing.assert_allclose(labels.rotations, whole.rotations, atol=1e-5)
+    np.testing.assert_allclose(labels.covariance, whole.covariance, atol=1e-4)
+    np.testing.assert_allclose(labels.betas, whole.betas, atol=1e-5)
 
 
 def test_refuses_another_pictures_camera(network: ProHmr) -> None:

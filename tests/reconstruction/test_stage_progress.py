@@ -24,7 +24,7 @@ def test_what_is_skipped_or_guessed_anew_changes_the_rest(capsys: pytest.Capture
     with bar.stage("first"):
         pass
     assert " 50%" in capsys.readouterr().err
-    bar.guess(second=3.0)
+    bar.guess(second=3.0, kept=5.0)
     with bar.stage("second") as report:
         report(0.0)
         assert " 25%" in capsys.readouterr().err

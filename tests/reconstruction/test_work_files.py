@@ -10,6 +10,7 @@ from carescene.rendering.camera import Camera, look_rotation
 from reconstruction.calibration import Calibration
 from reconstruction.observations import Keypoints
 from reconstruction.people import keep_stage
+from reconstruction.stage_progress import Report
 from reconstruction.work_files import WorkFolder, from_arrays, to_arrays, work_key
 
 
@@ -50,8 +51,9 @@ def test_results_count_for_their_own_key_only(tmp_path: Path):
     work = WorkFolder(tmp_path)
     made: list[str] = []
 
-    def make() -> Keypoints:
+    def make(report: Report) -> Keypoints:
         made.append("made")
+        report(0.5)
         return keypoints()
 
     for key in ("one", "one", "two", "one"):
@@ -59,6 +61,17 @@ def test_results_count_for_their_own_key_only(tmp_path: Path):
         assert np.array_equal(found.pixels, keypoints().pixels)
     assert len(made) == 3
     assert keep_stage("points", "one", Keypoints, make).names == ("a", "b")
+
+
+def test_what_is_unfinished_counts_for_its_own_key_only(tmp_path: Path):
+    work = WorkFolder(tmp_path)
+    for key in ("one", "two"):
+        WorkFolder(work.unfinished("points", key)).keep("chunk", "", to_arrays(keypoints()))
+    work.keep("points beside", "k", to_arrays(keypoints()))
+    assert [path.name for path in tmp_path.glob("points-*")] == ["points-two"]
+    assert WorkFolder(work.unfinished("points", "two")).kept("chunk", "") is not None
+    keep_stage("points", "two", Keypoints, lambda _: keypoints(), work=work)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["points beside.npz", "points.npz"]
 
 
 def test_a_damaged_result_is_told(tmp_path: Path):
