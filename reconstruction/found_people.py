@@ -10,6 +10,7 @@ from jaxtyping import Float, Int, UInt8
 from carescene.files import write_npz
 from reconstruction.footage import Footage
 from reconstruction.identity import link_people, stack_people
+from reconstruction.meetings import untangled
 from reconstruction.observations import LANDMARK, LANDMARKS, Keypoints
 
 # Shoulders and hips in order around the trunk.
@@ -100,6 +101,7 @@ class FoundPeople:
             followed=None if any(-1 in path for path in paths) else paths,
             least_frames=max(1, round(_LEAST_S / interval)),
         )
+        identities = untangled(identities, pixels, columns["look"], times)
         identities = _believed(identities, columns["confirmed"])
         return stack_people(
             pixels, confidence, identities,
