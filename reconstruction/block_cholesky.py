@@ -3,7 +3,8 @@
 Three frames make one block, so that the matrix is block-tridiagonal, and a block touches the last two frames of the
 one before only. LAPACK factorises the blocks; time and memory grow linearly with the frames. A plain banded routine
 (pbtrf) needs as many operations, but its triangular solves go column by column and cannot use matrix products, of which
-the border of shared unknowns needs dozens.
+the border of shared unknowns needs dozens. The matrix is factorised while it is made, block after block, so that it
+never exists as a whole; of the factor, only the triangles are kept (LAPACK's rectangular full packed format).
 """
 
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from scipy.linalg import get_blas_funcs, get_lapack_funcs
 
 # Frames of a block: with 3, the operations per frame are fewest.
 BLOCK: Final = 3
-_POTRF: Final = get_lapack_funcs(("potrf",), dtype=np.float64)[0]
-_TRSM: Final = get_blas_funcs(("trsm",), dtype=np.float64)[0]
+_POTRF, _PACK, _UNPACK = get_lapack_funcs(("potrf", "trttf", "tfttr"), dtype=np.float64)
+_TRSM, _SYRK = get_blas_funcs(("trsm", "syrk"), dtype=np.float64)
 # A frame is coupled with so many later ones.
 REACH: Final = 2
 
@@ -27,31 +28,23 @@ class NotPositiveError(ArithmeticError):
 
 @dataclass
 class BlockMatrix:
-    """The lower half of a symmetric matrix over frames, in blocks of three.
+    """The lower half of a symmetric matrix over some frames, in blocks of three.
 
     Attributes:
         diagonal: `(block, 3 d, 3 d)`; only the lower triangles are read.
         coupling: `(block, 2 d, 2 d)` of the first two frames of the next block (rows) with the last two frames of this
             one (columns); the last entry is not used.
-        frames: how many frames are real; those that fill up the last block have ones on the diagonal.
     """
 
     diagonal: Float[np.ndarray, "block row row"]
     coupling: Float[np.ndarray, "block edge edge"]
-    frames: int
 
     @classmethod
     def zeros(cls, frames: int, size: int) -> "BlockMatrix":
-        """An empty matrix for so many frames of `size` unknowns each."""
+        """An empty matrix for so many frames of `size` unknowns each; the last block may hold more."""
         blocks = -(-frames // BLOCK)
-        matrix = cls(
-            np.zeros((blocks, BLOCK * size, BLOCK * size)), np.zeros((blocks, REACH * size, REACH * size)), frames
-        )
-        for filling in range(frames, blocks * BLOCK):
-            start = (filling % BLOCK) * size
-            index = np.arange(start, start + size)
-            matrix.diagonal[-1, index, index] = 1.0
-        return matrix
+        row, edge = BLOCK * size, REACH * size
+        return cls(np.zeros((blocks, row, row)), np.zeros((blocks, edge, edge)))
 
     @property
     def size(self) -> int:
@@ -75,80 +68,86 @@ class BlockMatrix:
             else:
                 coupling[rows, phase + later - BLOCK, :, phase - 1] += part
 
-    def diagonal_entries(self) -> Float[np.ndarray, "block row"]:
-        """The diagonal, as a view that can be written to."""
-        return np.einsum("bii->bi", self.diagonal)
 
-    def dense(self) -> Float[np.ndarray, "unknown unknown"]:
-        """The whole matrix, for checks."""
-        blocks, row, edge = len(self.diagonal), self.diagonal.shape[1], self.coupling.shape[1]
-        full = np.zeros((blocks * row, blocks * row))
-        for block in range(blocks):
-            at = block * row
-            full[at : at + row, at : at + row] = np.tril(self.diagonal[block])
-            if block + 1 < blocks:
-                full[at + row : at + row + edge, at + row - edge : at + row] = self.coupling[block]
-        full += np.tril(full, -1).T
-        return full[: self.frames * self.size, : self.frames * self.size]
+class BlockFactor:
+    """Cholesky factor of a matrix that is given block by block.
 
-
-def factorise(matrix: BlockMatrix) -> BlockMatrix:
-    """Cholesky factor, written over the matrix.
-
-    Raises:
-        NotPositiveError: if the matrix is not positive definite.
+    Args:
+        frames: how many the matrix will have.
+        size: unknowns of a frame.
     """
-    edge = matrix.coupling.shape[1]
-    blocks = len(matrix.diagonal)
-    for block in range(blocks):
+
+    def __init__(self, frames: int, size: int) -> None:
+        self.frames, self.size, self._done = frames, size, 0
+        blocks, row = -(-frames // BLOCK), BLOCK * size
+        self._triangles = np.empty((blocks, row * (row + 1) // 2))
+        self._coupling = np.empty((max(blocks - 1, 0), REACH * size, REACH * size))
+
+    def __len__(self) -> int:
+        return len(self._triangles)
+
+    def append(self, diagonal: Float[np.ndarray, "row row"], coupling: Float[np.ndarray, "edge edge"]) -> None:
+        """Factorise the next block; it is written over.
+
+        Args:
+            diagonal: lower triangle of the block.
+            coupling: of the first two frames of the block after it (rows) with the last two of this one (columns);
+                that of the last block is not used.
+
+        Raises:
+            NotPositiveError: if the matrix is not positive definite.
+        """
+        at, edge = self._done, REACH * self.size
+        if at:
+            # What the blocks before know of this one's first frames; only the triangle that is read is right.
+            diagonal[:edge, :edge] -= _SYRK(1.0, self._coupling[at - 1].T, trans=1).T
         # Row-major storage seen as column-major is the transpose: LAPACK's upper triangle is our lower one, in place.
-        turned = matrix.diagonal[block].T
+        turned = diagonal.T
         _, info = _POTRF(turned, lower=0, clean=0, overwrite_a=1)
         if info:
-            raise NotPositiveError(f"block {block} is not positive definite")
-        if block + 1 < blocks:
-            reached = _TRSM(1.0, turned[-edge:, -edge:], matrix.coupling[block].T, lower=0, trans_a=1)
-            matrix.coupling[block] = reached.T
-            matrix.diagonal[block + 1, :edge, :edge] -= reached.T @ reached
-    return matrix
+            raise NotPositiveError(f"block {at} is not positive definite")
+        self._triangles[at], _ = _PACK(turned)
+        if at < len(self._coupling):
+            self._coupling[at] = _TRSM(1.0, turned[-edge:, -edge:], coupling.T, lower=0, trans_a=1, overwrite_b=1).T
+        self._done += 1
 
+    def forward(self, right: Float[np.ndarray, "block row column"], first: int, stop: int) -> None:
+        """Solve L y = right for some blocks, in place; the blocks before must have been solved."""
+        edge = REACH * self.size
+        for block in range(first, stop):
+            if block:
+                right[block, :edge] -= self._coupling[block - 1] @ right[block - 1, -edge:]
+            # From the right side, the transposed rows are column-major and need no copy.
+            _TRSM(1.0, self._turned(block), right[block].T, side=1, lower=0, overwrite_b=1)
 
-def solve_blocks(
-    factor: BlockMatrix, right: Float[np.ndarray, "unknown column"]
-) -> Float[np.ndarray, "unknown column"]:
-    """Solution of A x = right for a factor from `factorise`; rows in the order of frames."""
-    blocks, row, edge = len(factor.diagonal), factor.diagonal.shape[1], factor.coupling.shape[1]
-    filled = np.zeros((blocks, row, right.shape[1]))
-    filled.reshape(blocks * row, -1)[: len(right)] = right
-    for block in range(blocks):
-        if block:
-            filled[block, :edge] -= factor.coupling[block - 1] @ filled[block - 1, -edge:]
-        filled[block] = _TRSM(1.0, factor.diagonal[block].T, filled[block], lower=0, trans_a=1)
-    for block in reversed(range(blocks)):
-        if block + 1 < blocks:
-            filled[block, -edge:] -= factor.coupling[block].T @ filled[block + 1, :edge]
-        filled[block] = _TRSM(1.0, factor.diagonal[block].T, filled[block], lower=0)
-    return filled.reshape(blocks * row, -1)[: len(right)]
+    def backward(self, right: Float[np.ndarray, "block row column"]) -> None:
+        """Solve L' x = right for all blocks, in place."""
+        edge = REACH * self.size
+        for block in reversed(range(len(self))):
+            if block < len(self._coupling):
+                right[block, -edge:] -= self._coupling[block].T @ right[block + 1, :edge]
+            _TRSM(1.0, self._turned(block), right[block].T, side=1, lower=0, trans_a=1, overwrite_b=1)
 
+    def inverse_diagonal(self) -> Float[np.ndarray, "frame size size"]:
+        """The blocks of single frames on the diagonal of the inverse.
 
-def inverse_diagonal(factor: BlockMatrix) -> Float[np.ndarray, "frame size size"]:
-    """The blocks of single frames on the diagonal of the inverse, from a factor made by `factorise`.
+        Backward recursion (Takahashi, Fagan and Chin 1973): the inverse's block of a given one is what it would be
+        without later blocks, plus what is unknown about the next block's first frames, carried back.
+        """
+        size, edge = self.size, REACH * self.size
+        result = np.empty((len(self) * BLOCK, size, size))
+        following, identity = np.zeros((edge, edge)), np.eye(BLOCK * size)
+        for block in reversed(range(len(self))):
+            inverse = _TRSM(1.0, self._turned(block), identity, lower=0)
+            whole = inverse @ inverse.T
+            if block < len(self._coupling):
+                carried = inverse[:, -edge:] @ self._coupling[block].T
+                whole += carried @ following @ carried.T
+            following = whole[:edge, :edge]
+            for frame in range(BLOCK):
+                at = slice(frame * size, (frame + 1) * size)
+                result[block * BLOCK + frame] = whole[at, at]
+        return result[: self.frames]
 
-    Backward recursion over the blocks (Takahashi, Fagan and Chin 1973): the inverse's block of a given one is what it
-    would be without later blocks, plus what is unknown about the next block's first frames, carried back.
-    """
-    blocks, row, edge, size = len(factor.diagonal), factor.diagonal.shape[1], factor.coupling.shape[1], factor.size
-    result = np.empty((blocks * BLOCK, size, size))
-    following = np.zeros((edge, edge))
-    identity = np.eye(row)
-    for block in reversed(range(blocks)):
-        inverse = _TRSM(1.0, factor.diagonal[block].T, identity, lower=0)
-        whole = inverse @ inverse.T
-        if block + 1 < blocks:
-            carried = inverse[:, -edge:] @ factor.coupling[block].T
-            whole += carried @ following @ carried.T
-        following = whole[:edge, :edge]
-        for frame in range(BLOCK):
-            at = slice(frame * size, (frame + 1) * size)
-            result[block * BLOCK + frame] = whole[at, at]
-    return result[: factor.frames]
+    def _turned(self, block: int) -> Float[np.ndarray, "row row"]:
+        return _UNPACK(BLOCK * self.size, self._triangles[block])[0]

@@ -1,4 +1,4 @@
-"""The whole energy of one person's chain, and its normal equations."""
+"""The whole energy of one person's chain, and its normal equations, chunk by chunk."""
 
 from collections.abc import Callable
 from typing import Final
@@ -8,16 +8,17 @@ from jaxtyping import Float
 
 from reconstruction.chains import Chain
 from reconstruction.landmarks import LandmarkModel
-from reconstruction.normal_equations import NormalEquations
+from reconstruction.normal_equations import ChunkEquations
 from reconstruction.posed import FREE_JOINTS
 from reconstruction.residuals_contact import apart_energy, penetration_energy, touch_energy
 from reconstruction.residuals_motion import acceleration_energy, slip_energy, turning_energy
 from reconstruction.residuals_pose import label_energy, limit_energy
 from reconstruction.residuals_seen import depth_energy, keypoint_energy
 from reconstruction.sigmas import Sigmas
-from reconstruction.window import NUM_SHARED, Common, Context, Window, make_window
+from reconstruction.window import Common, Context, Window, make_window
 
-# Frames that are looked at together: enough to keep numpy busy, few enough for the processor's cache.
+# Frames that are looked at together: enough to keep numpy busy, few enough for the processor's cache; whole blocks of
+# the factorisation.
 CHUNK: Final = 48
 
 TERMS: Final[dict[str, Callable[[Window], float]]] = {
@@ -45,21 +46,20 @@ def chain_energy(
     sigmas: Sigmas,
     *,
     free: tuple[int, ...] = FREE_JOINTS,
-    slopes: bool = True,
-) -> tuple[dict[str, float], NormalEquations | None]:
-    """Energies of all terms summed over a chain, and the normal equations if `slopes` are wanted.
+    into: Callable[[ChunkEquations], None] | None = None,
+) -> dict[str, float]:
+    """Energies of all terms summed over a chain; `into` is given the normal equations of one chunk after the other.
 
-    Memory beyond the equations' own does not grow with the frames.
+    Memory does not grow with the frames.
     """
     energies = dict.fromkeys(TERMS, 0.0)
-    equations = NormalEquations.zeros(len(chain), 3 + 3 * len(free), NUM_SHARED) if slopes else None
     for start in range(0, len(chain), CHUNK):
         span = (start, min(start + CHUNK, len(chain)))
         window = make_window(
-            chain, span, rotations, trans, betas, model, common, context, sigmas, free=free, slopes=slopes
+            chain, span, rotations, trans, betas, model, common, context, sigmas, free=free, slopes=into is not None
         )
         for name, term in TERMS.items():
             energies[name] += term(window)
-        if equations is not None and window.into is not None:
-            equations.add(window.into)
-    return energies, equations
+        if into is not None and window.into is not None:
+            into(window.into)
+    return energies

@@ -1,56 +1,23 @@
 """Sums of J^T W J and J^T W r over frames, for rows that touch one frame and rows that touch up to three."""
 
-from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from reconstruction.block_cholesky import REACH, BlockMatrix
-
-
-@dataclass
-class NormalEquations:
-    """H δ = -slope of one person's chain of frames with a border of unknowns that all frames share.
-
-    Attributes:
-        matrix: of the frames' own unknowns.
-        border: frames' unknowns (rows) with shared ones.
-        corner: shared unknowns among themselves.
-        slope, shared_slope: gradient of the energy.
-    """
-
-    matrix: BlockMatrix
-    border: Float[np.ndarray, "frame variable shared"]
-    corner: Float[np.ndarray, "shared shared"]
-    slope: Float[np.ndarray, "frame variable"]
-    shared_slope: Float[np.ndarray, "shared"]
-
-    @classmethod
-    def zeros(cls, frames: int, size: int, shared: int) -> "NormalEquations":
-        """Empty equations."""
-        return cls(
-            BlockMatrix.zeros(frames, size),
-            np.zeros((frames, size, shared)),
-            np.zeros((shared, shared)),
-            np.zeros((frames, size)),
-            np.zeros(shared),
-        )
-
-    def add(self, chunk: "ChunkEquations") -> None:
-        """Add what a chunk of frames gave."""
-        frames = self.matrix.frames
-        at = slice(chunk.start, min(chunk.start + len(chunk.slope), frames))
-        own = at.stop - at.start
-        for later in range(REACH + 1):
-            self.matrix.add(chunk.start, later, chunk.squares[later][: max(own - later, 0)])
-        self.border[at] += chunk.border[:own]
-        self.slope[at] += chunk.slope[:own]
-        self.corner += chunk.corner
-        self.shared_slope += chunk.shared_slope
+from reconstruction.block_cholesky import REACH
 
 
 class ChunkEquations:
-    """The same for some frames and the two after them, so that the terms need not know about blocks.
+    """H δ = -slope of some frames of one person's chain and the two after them.
+
+    The terms add to it and need not know what becomes of it.
+
+    Attributes:
+        squares: H of frames with themselves and with the first and second frame after them: row t + later, column t.
+        border: frames' unknowns (rows) with those that all frames share.
+        corner: shared unknowns among themselves.
+        slope, shared_slope: gradient of the energy.
 
     Args:
         start: first frame.
@@ -138,3 +105,19 @@ class ChunkEquations:
         weighted = flat * weight.reshape(-1, 1)
         self.corner[columns[:, None], columns] += weighted.T @ flat
         self.shared_slope[columns] += weighted.T @ residual.reshape(-1)
+
+
+@runtime_checkable
+class Collector(Protocol):
+    """Takes one person's chain of equations, chunk after chunk.
+
+    Attributes:
+        corner, shared_slope: curvature and gradient of the shared unknowns so far; priors are added there.
+    """
+
+    corner: Float[np.ndarray, "shared shared"]
+    shared_slope: Float[np.ndarray, "shared"]
+
+    def add(self, chunk: ChunkEquations) -> None:
+        """Take the next chunk."""
+        ...

@@ -27,10 +27,10 @@ from reconstruction.contacts import (
 from reconstruction.energy import chain_energy
 from reconstruction.initial import complete_labels, initial_state
 from reconstruction.landmarks import LandmarkModel, free_landmarks
-from reconstruction.normal_equations import NormalEquations
+from reconstruction.normal_equations import Collector
 from reconstruction.posed import FREE_JOINTS, world_rotations
 from reconstruction.problem import Problem, State
-from reconstruction.reduction import reduce_chain
+from reconstruction.reduction import Elimination, ReducedChain
 from reconstruction.residuals_prior import common_energy, shape_energy
 from reconstruction.schedule import STAGES, Run, SolverOptions
 from reconstruction.window import (
@@ -129,6 +129,7 @@ class Optimiser:
         if not gained:
             # Nothing lowers this energy; the next one has another kernel or other contacts.
             run.damping = _START_DAMPING
+            energies = energies or self.energies_of(bodies, contexts, free)
         run.state = self._give(bodies)
         total = sum(energies.values())
         entry = energies | {
@@ -165,12 +166,12 @@ class Optimiser:
             contexts.append(Context(kernel, *view, contact, surfaces, touched, spheres, radii))
         return contexts
 
-    def equations(self, index: int, context: Context) -> tuple[dict[str, float], NormalEquations]:
-        """Energies and normal equations of one chain at the present state, all joints free."""
-        bodies = self.take(self.run.state)
-        energies, equations = self.chain(bodies, index, context, FREE_JOINTS, slopes=True)
-        assert equations is not None
-        return energies, equations
+    def eliminate(self, index: int, context: Context, ridge: float) -> Elimination:
+        """The present equations of one chain, all joints and shared unknowns free, with its frames eliminated."""
+        columns = np.concatenate([self.shared_unknowns(), BETAS])
+        elimination = Elimination(len(self.chains[index]), 3 + 3 * len(FREE_JOINTS), columns, ridge)
+        self.chain(self.take(self.run.state), index, context, FREE_JOINTS, elimination)
+        return elimination
 
     def shared_unknowns(self) -> np.ndarray:
         """Which of the common unknowns (affinity, camera, offsets) are free."""
@@ -211,37 +212,42 @@ class Optimiser:
         return dataclasses.replace(bodies.state, rotations=rotations, trans=trans, betas=betas)
 
     def chain(
-        self, bodies: Bodies, index: int, context: Context, free: tuple[int, ...], *, slopes: bool
-    ) -> tuple[dict[str, float], NormalEquations | None]:
-        """Energies of one chain with its person's shape, and its normal equations if `slopes` are wanted."""
+        self,
+        bodies: Bodies,
+        index: int,
+        context: Context,
+        free: tuple[int, ...],
+        into: Collector | None = None,
+    ) -> dict[str, float]:
+        """Energies of one chain with its person's shape; its normal equations go `into` a collector."""
         state = bodies.state
         common = Common(camera_of(state.camera, self.problem.camera), state.affinity, state.offsets)
-        energies, equations = chain_energy(
+        energies = chain_energy(
             self.chains[index], bodies.rotations[index], bodies.trans[index], bodies.betas[index], self.model, common,
-            context, self.options.sigmas, free=free, slopes=slopes,
+            context, self.options.sigmas, free=free, into=None if into is None else into.add,
         )  # fmt: skip
         person = self.chains[index].person
         energies["shape"], square, slope = shape_energy(
             bodies.betas[index], float(self.problem.stature[person]), float(self.problem.stature_sigma[person]),
             self.options.sigmas,
         )  # fmt: skip
-        if equations is not None:
-            equations.corner[BETAS[:, None], BETAS] += square
-            equations.shared_slope[BETAS] += slope
-        return energies, equations
+        if into is not None:
+            into.corner[BETAS[:, None], BETAS] += square
+            into.shared_slope[BETAS] += slope
+        return energies
 
     def energies_of(self, bodies: Bodies, contexts: list[Context], free: tuple[int, ...]) -> dict[str, float]:
         """Energies of all terms by name, summed over people."""
         total, _, _ = common_energy(self.problem, bodies.state, self.options.sigmas)
         for index, context in enumerate(contexts):
-            energies, _ = self.chain(bodies, index, context, free, slopes=False)
+            energies = self.chain(bodies, index, context, free)
             total = {name: total.get(name, 0.0) + energies.get(name, 0.0) for name in total | energies}
         return total
 
     def solve_step(
         self, bodies: Bodies, contexts: list[Context], free: tuple[int, ...], damping: float
     ) -> tuple[dict[str, float], Step | None]:
-        """Energies before a damped step, and the step; None if the equations could not be solved."""
+        """Energies before a damped step, and the step; nothing and None if the equations could not be solved."""
         total, square, slope = common_energy(self.problem, bodies.state, self.options.sigmas)
         alone = free != FREE_JOINTS
         unknown = np.zeros(0, np.int64) if alone else self.shared_unknowns()
@@ -253,25 +259,36 @@ class Optimiser:
         solved = []
         try:
             for index, context in enumerate(contexts):
-                energies, equations = self.chain(bodies, index, context, free, slopes=True)
-                assert equations is not None
+                energies, reduced = self._reduced(bodies, index, context, free, np.concatenate([unknown, own]), damping)
                 total = {name: total.get(name, 0.0) + energies.get(name, 0.0) for name in total | energies}
                 first = len(unknown) + len(own) * index
                 at = np.concatenate([np.arange(len(unknown)), np.arange(first, first + len(own))])
-                reduced = reduce_chain(equations, np.concatenate([unknown, own]), damping)
                 corner[at[:, None], at] += reduced.corner
                 right[at] += reduced.slope
-                # The factor is the largest of all arrays: only one person's is kept at a time.
                 solved.append((at, reduced.carried, reduced.alone))
             corner[np.diag_indices(width)] *= 1 + damping
             shared = -cho_solve(cho_factor(corner, lower=True), right) if width else right
         except (NotPositiveError, np.linalg.LinAlgError):
-            return total, None
+            return {}, None
         steps = [step - carried @ shared[at] for at, carried, step in solved]
         change = np.zeros(NUM_COMMON)
         change[unknown] = shared[: len(unknown)]
         betas = shared[len(unknown) :].reshape(len(self.chains), -1) if len(own) else np.zeros((len(self.chains), 10))
         return total, Step(steps, change, betas)
+
+    def _reduced(
+        self,
+        bodies: Bodies,
+        index: int,
+        context: Context,
+        free: tuple[int, ...],
+        columns: np.ndarray,
+        damping: float,
+    ) -> tuple[dict[str, float], ReducedChain]:
+        # A function of its own: the factor is the largest of all arrays, and only one person's may live at a time.
+        elimination = Elimination(len(self.chains[index]), 3 + 3 * len(free), columns, damping)
+        energies = self.chain(bodies, index, context, free, elimination)
+        return energies, elimination.finish()
 
     def moved(self, bodies: Bodies, step: Step, length: float, free: tuple[int, ...]) -> Bodies:
         """The bodies after a part of a step."""

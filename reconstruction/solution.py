@@ -11,7 +11,6 @@ from carescene.clips.taxonomy import UNKNOWN_LABEL
 from carescene.humans.skeleton import NUM_JOINTS, PARENTS
 from carescene.humans.turns import log_turn
 from carescene.rendering.camera import Camera
-from reconstruction.block_cholesky import inverse_diagonal
 from reconstruction.camera_parameters import camera_of
 from reconstruction.chains import Chain, stature_model
 from reconstruction.energy import CHUNK
@@ -19,9 +18,8 @@ from reconstruction.observations import LANDMARKS, Keypoints
 from reconstruction.optimiser import Optimiser
 from reconstruction.posed import FREE_JOINTS, point_slopes, pose_body
 from reconstruction.problem import State
-from reconstruction.reduction import reduce_chain
 from reconstruction.residuals_seen import keypoint_distances
-from reconstruction.window import BETAS, CAMERA, Common, Context, make_window
+from reconstruction.window import CAMERA, Common, Context, make_window
 
 # Keeps the factor positive where nothing at all is known, as a share of the curvature.
 _RIDGE = 1e-9
@@ -151,11 +149,11 @@ class _Spread:
 
     def add(self, index: int, context: Context) -> None:
         """Eliminate one chain and keep its own variances."""
-        _, equations = self.optimiser.equations(index, context)
-        reduced = reduce_chain(equations, np.concatenate([self.unknown, BETAS]), _RIDGE)
+        elimination = self.optimiser.eliminate(index, context, _RIDGE)
+        reduced = elimination.finish()
         at = self._columns(index)
         self.corner[at[:, None], at] += reduced.corner
-        inverse = inverse_diagonal(reduced.factor)
+        inverse = elimination.factor.inverse_diagonal()
         frames = len(inverse)
         turns = _per_joint(np.einsum("fii->fi", inverse)[:, 3:].reshape(frames, -1, 3).mean(-1))
         places, positions = np.empty((frames, NUM_JOINTS)), np.empty((frames, NUM_JOINTS, 3))

@@ -13,9 +13,12 @@ from carescene.simulation.pose_limits import NEUTRAL
 from reconstruction.camera_parameters import camera_of, plain_camera
 from reconstruction.chains import landmark_points, stature_model
 from reconstruction.landmarks import free_landmarks
+from reconstruction.normal_equations import ChunkEquations
 from reconstruction.observations import Keypoints, PoseLabels
-from reconstruction.posed import place_points, pose_body
+from reconstruction.optimiser import Optimiser
+from reconstruction.posed import FREE_JOINTS, place_points, pose_body
 from reconstruction.problem import Problem, State
+from reconstruction.window import NUM_SHARED, Context
 
 
 @dataclass(frozen=True)
@@ -82,3 +85,45 @@ def shaken() -> Callable[[State, float], State]:
         )
 
     return shake
+
+
+@dataclass
+class DenseEquations:
+    """One chain's equations as plain matrices, in the place of an elimination."""
+
+    matrix: np.ndarray
+    border: np.ndarray
+    corner: np.ndarray
+    slope: np.ndarray
+    shared_slope: np.ndarray
+
+    def add(self, chunk: ChunkEquations) -> None:
+        """Frame pair by frame pair."""
+        size = chunk.slope.shape[1]
+        for frame in range(min(len(chunk.slope), len(self.slope) // size - chunk.start)):
+            at = slice((chunk.start + frame) * size, (chunk.start + frame + 1) * size)
+            self.border[at] += chunk.border[frame]
+            self.slope[at] += chunk.slope[frame]
+            for before in range(min(frame, 2) + 1):
+                other = slice(at.start - before * size, at.stop - before * size)
+                part = chunk.squares[before, frame - before]
+                self.matrix[at, other] += part
+                if before:
+                    self.matrix[other, at] += part.T
+        self.corner += chunk.corner
+        self.shared_slope += chunk.shared_slope
+
+
+@pytest.fixture(scope="session")
+def dense() -> Callable[..., tuple[dict[str, float], DenseEquations]]:
+    """Energies of one chain in a state, and its equations as plain matrices."""
+
+    def make(
+        optimiser: Optimiser, state: State, index: int, context: Context
+    ) -> tuple[dict[str, float], DenseEquations]:
+        size = 69 * len(optimiser.chains[index])
+        corner, slope = np.zeros((NUM_SHARED, NUM_SHARED)), np.zeros(NUM_SHARED)
+        into = DenseEquations(np.zeros((size, size)), np.zeros((size, NUM_SHARED)), corner, np.zeros(size), slope)
+        return optimiser.chain(optimiser.take(state), index, context, FREE_JOINTS, into), into
+
+    return make

@@ -15,7 +15,7 @@ from carescene.humans.turns import log_turn
 from reconstruction.optimiser import Optimiser
 from reconstruction.posed import FREE_JOINTS, point_slopes, pose_body
 from reconstruction.problem import State
-from reconstruction.reduction import reduce_chain
+from reconstruction.reduction import Elimination
 from reconstruction.schedule import STAGES, SolverOptions
 from reconstruction.sigmas import Sigmas
 from reconstruction.solution import make_solution
@@ -60,7 +60,9 @@ def test_outliers_and_gaps(glide: Callable[..., Any]) -> None:
     assert np.isnan(solution.reprojection[:, 6]).all()
 
 
-def test_step_is_that_of_the_dense_equations(glide: Callable[..., Any], shaken: Callable[..., State]) -> None:
+def test_step_is_that_of_the_dense_equations(
+    glide: Callable[..., Any], shaken: Callable[..., State], dense: Callable[..., Any]
+) -> None:
     """Two people, all shared unknowns: elimination person by person against one dense solve."""
     made = glide(frames=4, persons=2)
     optimiser = Optimiser(made.problem, shaken(made.truth, 0.05), SolverOptions(root_iterations=0))
@@ -74,16 +76,16 @@ def test_step_is_that_of_the_dense_equations(glide: Callable[..., Any], shaken: 
     common = 2 * size + np.arange(len(unknown))
     matrix[common[:, None], common], right[common] = square[unknown[:, None], unknown], slope[unknown]
     for person in range(2):
-        _, equations = optimiser.equations(person, contexts[person])
+        equations = dense(optimiser, optimiser.run.state, person, contexts[person])[1]
         own = np.arange(person * size, (person + 1) * size)
         shared = np.concatenate([common, 2 * size + len(unknown) + 10 * person + np.arange(10)])
         columns = np.concatenate([unknown, BETAS])
-        matrix[own[:, None], own] = equations.matrix.dense()
-        border = equations.border.reshape(size, -1)[:, columns]
+        matrix[own[:, None], own] = equations.matrix
+        border = equations.border[:, columns]
         matrix[own[:, None], shared] = border
         matrix[shared[:, None], own] = border.T
         matrix[shared[:, None], shared] += equations.corner[columns[:, None], columns]
-        right[own], right[shared] = equations.slope.reshape(-1), right[shared] + equations.shared_slope[columns]
+        right[own], right[shared] = equations.slope, right[shared] + equations.shared_slope[columns]
     frames = np.arange(2 * size)
     matrix[frames, frames] += damping * (matrix[frames, frames] + 1.0)
     # The shared unknowns are damped once the frames are eliminated.
@@ -97,21 +99,23 @@ def test_step_is_that_of_the_dense_equations(glide: Callable[..., Any], shaken: 
     np.testing.assert_allclose(np.concatenate(step.frames), own_step, rtol=1e-5, atol=1e-8)
 
 
-def test_standard_deviations_are_those_of_the_dense_inverse(glide: Callable[..., Any]) -> None:
+def test_standard_deviations_are_those_of_the_dense_inverse(
+    glide: Callable[..., Any], dense: Callable[..., Any]
+) -> None:
     made = glide(frames=5)
     # Repeats concern only what frames share: without them the inverse is that of the whole matrix.
     options = SolverOptions(sigmas=Sigmas(repeats=1.0))
     optimiser = Optimiser(made.problem, made.truth, options)
     optimiser.run.stage = len(STAGES)
     solution = make_solution(optimiser)
-    _, equations = optimiser.equations(0, optimiser.contexts()[0])
+    equations = dense(optimiser, optimiser.run.state, 0, optimiser.contexts()[0])[1]
     unknown = optimiser.shared_unknowns()
     columns = np.concatenate([unknown, BETAS])
     size = equations.slope.size
     square, _ = optimiser.common_equations()
     whole = np.zeros((size + len(columns), size + len(columns)))
-    whole[:size, :size] = equations.matrix.dense()
-    whole[:size, size:] = equations.border.reshape(size, -1)[:, columns]
+    whole[:size, :size] = equations.matrix
+    whole[:size, size:] = equations.border[:, columns]
     whole[size:, :size] = whole[:size, size:].T
     whole[size:, size:] = equations.corner[columns[:, None], columns]
     whole[size : size + len(unknown), size : size + len(unknown)] += square[unknown[:, None], unknown]
@@ -132,14 +136,17 @@ def test_standard_deviations_are_those_of_the_dense_inverse(glide: Callable[...,
     np.testing.assert_allclose(solution.camera_std, camera, rtol=1e-4)
 
 
-def test_elimination_uses_all_columns(glide: Callable[..., Any]) -> None:
-    """Without shared unknowns a reduced chain is nothing but its own step."""
-    made = glide(frames=3)
+@pytest.mark.parametrize("frames", [3, 49, 98])
+def test_elimination_of_frames_alone(glide: Callable[..., Any], dense: Callable[..., Any], frames: int) -> None:
+    """Without shared unknowns a reduced chain is nothing but its own step, however its chunks and blocks end."""
+    made = glide(frames=frames)
     optimiser = Optimiser(made.problem, made.truth)
-    _, equations = optimiser.equations(0, optimiser.contexts()[0])
-    matrix, slope = equations.matrix.dense(), equations.slope.reshape(-1)
-    reduced = reduce_chain(equations, np.zeros(0, np.int64), 0.0)
-    np.testing.assert_allclose(matrix @ reduced.alone, -slope, atol=1e-6 * np.abs(slope).max() + 1e-9)
+    context, bodies = optimiser.contexts()[0], optimiser.take(optimiser.run.state)
+    equations = dense(optimiser, optimiser.run.state, 0, context)[1]
+    elimination = Elimination(frames, 69, np.zeros(0, np.int64), 0.0)
+    optimiser.chain(bodies, 0, context, FREE_JOINTS, elimination)
+    reduced, slope = elimination.finish(), equations.slope
+    np.testing.assert_allclose(equations.matrix @ reduced.alone, -slope, atol=1e-6 * np.abs(slope).max() + 1e-9)
     assert reduced.carried.shape == (len(slope), 0)
 
 

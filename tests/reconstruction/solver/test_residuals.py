@@ -55,38 +55,44 @@ def busy(glide: Callable[..., Any], shaken: Callable[..., State]) -> tuple[Optim
 
 @pytest.mark.parametrize("chunk", [48, 4])
 @pytest.mark.parametrize("name", list(energy.TERMS))
-def test_gradient(busy: tuple[Optimiser, list[Any]], name: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradient(
+    busy: tuple[Optimiser, list[Any]],
+    dense: Callable[..., Any],
+    name: str,
+    chunk: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Also when the chain is looked at in pieces: terms reach two frames beyond each."""
     optimiser, contexts = busy
     monkeypatch.setattr(energy, "TERMS", {name: energy.TERMS[name]})
     monkeypatch.setattr(energy, "CHUNK", chunk)
     bodies = optimiser.take(optimiser.run.state)
-    energies, equations = optimiser.chain(bodies, 0, contexts[0], FREE_JOINTS, slopes=True)
+    energies, equations = dense(optimiser, optimiser.run.state, 0, contexts[0])
     assert energies[name] > 0, "the case must ask something of the term"
     rng = np.random.default_rng(1)
     own, shared = rng.standard_normal(equations.slope.shape), rng.standard_normal(NUM_SHARED)
 
     def cost(size: float) -> float:
         step = Step(
-            [size * own.reshape(-1), np.zeros(own.size)],
+            [size * own, np.zeros(own.size)],
             size * shared[:NUM_COMMON],
             np.stack([size * shared[NUM_COMMON:], np.zeros(10)]),
         )
         moved = optimiser.moved(bodies, step, 1.0, FREE_JOINTS)
-        return sum(optimiser.chain(moved, 0, contexts[0], FREE_JOINTS, slopes=False)[0].values())
+        return sum(optimiser.chain(moved, 0, contexts[0], FREE_JOINTS).values())
 
     expected = (equations.slope * own).sum() + equations.shared_slope @ shared
     assert (cost(STEP) - cost(-STEP)) / (2 * STEP) == pytest.approx(expected, rel=1e-4, abs=1e-3)
 
 
-def test_curvature_is_that_of_the_rows(glide: Callable[..., Any], shaken: Callable[..., State]) -> None:
+def test_curvature_is_that_of_the_rows(glide: Callable[..., Any], dense: Callable[..., Any]) -> None:
     """Near a perfect fit the energy is a square: its second difference is the normal matrix, border and corner too."""
     made = glide(frames=5)
     optimiser = Optimiser(made.problem, made.truth)
     optimiser.run.stage = 2
     contexts = optimiser.contexts()
     bodies = optimiser.take(made.truth)
-    _, equations = optimiser.chain(bodies, 0, contexts[0], FREE_JOINTS, slopes=True)
+    _, equations = dense(optimiser, made.truth, 0, contexts[0])
     rng = np.random.default_rng(2)
     own, shared = rng.standard_normal(equations.slope.size), 0.1 * rng.standard_normal(NUM_SHARED)
     shared[NUM_COMMON:] *= 10
@@ -94,12 +100,12 @@ def test_curvature_is_that_of_the_rows(glide: Callable[..., Any], shaken: Callab
     def cost(size: float) -> float:
         step = Step([size * own], size * shared[:NUM_COMMON], size * shared[None, NUM_COMMON:])
         moved = optimiser.moved(bodies, step, 1.0, FREE_JOINTS)
-        return sum(optimiser.chain(moved, 0, contexts[0], FREE_JOINTS, slopes=False)[0].values())
+        return sum(optimiser.chain(moved, 0, contexts[0], FREE_JOINTS).values())
 
     size = 1e-4
     second = (cost(size) - 2 * cost(0.0) + cost(-size)) / size**2
-    border = equations.border.reshape(own.size, -1)
-    expected = own @ equations.matrix.dense() @ own + 2 * own @ border @ shared + shared @ equations.corner @ shared
+    border = equations.border
+    expected = own @ equations.matrix @ own + 2 * own @ border @ shared + shared @ equations.corner @ shared
     assert second == pytest.approx(expected, rel=2e-2)
 
 
