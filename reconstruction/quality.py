@@ -24,6 +24,7 @@ from reconstruction.room_carriers import labelled
 # Limits beyond which a frame is doubted. Each is far outside what a good reconstruction shows, and none needs truth.
 _LEAST_SEEN: Final = 6  # landmarks: fewer leave the trunk's turn open
 _SURE: Final = 0.3  # confidence of a landmark that counts as seen
+_PICTURE_S: Final = 0.25  # to the nearest picture: half a step; what people do in a longer pause is a guess
 _OFF: Final = 0.08  # of the person's height: a hand's length between body and key points
 _ROOT_STD_M: Final = 0.30
 _ROOT_STD_MORE: Final = 1.5  # times the person's usual one: what is common to all frames is the scale's
@@ -131,6 +132,7 @@ def measure(
     with np.errstate(invalid="ignore"):
         doubted = {
             "too few key points": seen < _LEAST_SEEN if keypoints is not None else np.zeros_like(valid),
+            "no picture near": _from_pictures(clip, keypoints) > _PICTURE_S,
             "far from the key points": middle / height_px > _OFF,
             "outside the picture": inside.mean(axis=-1) < _IN_PICTURE,
             "large standard deviation": ((root_std > _ROOT_STD_M) & (root_std > _ROOT_STD_MORE * usual))
@@ -313,6 +315,16 @@ def _bare_floor(joints: np.ndarray, valid: np.ndarray) -> Scene:
     # Large enough that neither walls nor ceiling touch anybody.
     top = 9.0
     return Scene("floor", [(left, near), (right, near), (right, far), (left, far)], top)
+
+
+def _from_pictures(clip: Clip, keypoints: Keypoints | None) -> Float[np.ndarray, "person frame"]:
+    """Seconds from each frame to the nearest one that was looked at; 0 without key points."""
+    if keypoints is None:
+        return np.zeros(clip.valid.shape)
+    times = np.arange(clip.num_frames) / float(clip.fps)
+    after = np.minimum(np.searchsorted(keypoints.times, times), len(keypoints.times) - 1)
+    near = np.minimum(np.abs(keypoints.times[after] - times), np.abs(keypoints.times[np.maximum(after - 1, 0)] - times))
+    return np.broadcast_to(near, clip.valid.shape)
 
 
 def _held(values: Float[np.ndarray, "person frame"], every: int) -> Float[np.ndarray, "person frame"]:

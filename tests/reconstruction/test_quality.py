@@ -138,6 +138,19 @@ def test_every_reason_to_doubt_is_found_where_it_is(case: str) -> None:
     assert not quality.trusted[0, marked].any() and quality.trusted[0, :8].all()
 
 
+def test_what_lies_between_pictures_far_apart_is_a_guess() -> None:
+    """One picture a second: frames of a quarter of a second around each are trusted, the others are not."""
+    points, step = seen(CLIP), int(CLIP.fps)
+    few = dataclasses.replace(
+        points, times=points.times[::step], frames=points.frames[::step], pixels=points.pixels[:, ::step],
+        confidence=points.confidence[:, ::step], sigma=points.sigma[:, ::step],
+    )  # fmt: skip
+    doubted = measure(CLIP, CAMERA, few).doubted["no picture near"][0]
+    away = np.abs(points.times[:, None] - few.times).min(1)
+    assert doubted.any() and np.array_equal(doubted, away > 0.2501)
+    assert not measure(CLIP, CAMERA, points).doubted["no picture near"].any()
+
+
 def test_a_deviation_common_to_all_frames_is_the_scales() -> None:
     clip = dataclasses.replace(CLIP, trans_std=np.full(CLIP.trans.shape, 0.4, np.float32))
     quality = measure(clip, CAMERA, seen(clip))
