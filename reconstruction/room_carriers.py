@@ -26,6 +26,9 @@ from reconstruction.room_layout import Found, fresh_name, inside_box
 
 # Less is a crouch, or a moment of a fall.
 _LEAST_S: Final = 0.5
+# What carries somebody is neither the floor, on which knees and heels carry too, nor higher than beds by more than a
+# camera can be wrong.
+_CARRIES_M: Final = (0.18, 1.20)
 # A resting pelvis stays within this height band; one that slides down does not rest.
 _STEADY_M: Final = 0.08
 # And moves no faster than this, over a fifth of a second to either side: who rolls out of bed passes places.
@@ -78,6 +81,8 @@ def find_carried(clip: Clip, joints: Float[np.ndarray, "person frame 24 3"]) -> 
         frames &= np.abs(pelvis[:, 2] - level) < _STEADY_M
         if frames.sum() / clip.fps >= _LEAST_S:
             height = _lowest_skin(clip, rest, frames)
+            if not _CARRIES_M[0] < height < _CARRIES_M[1]:
+                continue
             at = np.median(pelvis[frames, :2], axis=0)
             kept.append(dataclasses.replace(rest, frames=frames, at=at, height=height))
     # Who lies shows more of a thing than who sits.

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from carescene.clips.clip import Clip
+from carescene.clips.taxonomy import OMNIFALL_ID
 from carescene.rendering.camera import Camera, look_rotation
 from carescene.rendering.room_view import RoomView
 from carescene.scenes import Scene, default_object, scene_mesh
@@ -59,6 +60,14 @@ def sitting_clip(at: tuple[float, float, float], front: np.ndarray, frames: int 
     """Somebody upright with bent hips and knees, looking in a horizontal direction."""
     bends = {1: -90.0, 2: -90.0, 4: 90.0, 5: 90.0}
     return _still(at, np.column_stack([np.cross(UP, front), UP, front]), bends, frames)
+
+
+def kneeling_clip(at: tuple[float, float, float], front: np.ndarray, frames: int = 40) -> Clip:
+    """Somebody upright who sits on the heels, knees on the floor, and is called sitting."""
+    bends = {1: -50.0, 2: -50.0, 4: 145.0, 5: 145.0}
+    clip = _still(at, np.column_stack([np.cross(UP, front), UP, front]), bends, frames)
+    clip.frame_label[:] = OMNIFALL_ID["sitting"]
+    return clip
 
 
 def walking_clip(start: tuple[float, float], end: tuple[float, float], frames: int = 60) -> Clip:

@@ -23,11 +23,11 @@ from carescene.scenes import (
 )
 from carescene.scenes.fitting_furniture import surface_height
 from carescene.scenes.footprint import footprint, rectangle_distance, wall_distance
-from carescene.scenes.resting import clip_joints
+from carescene.scenes.resting import clip_joints, find_resting
 from diffusion.objects import encode_scene
 from diffusion.world import PRESENT
 from reconstruction.room import build_room, save_room
-from reconstruction.room_carriers import find_carried
+from reconstruction.room_carriers import find_carried, labelled
 from reconstruction.room_drawn import DrawnThing, read_furniture
 
 CAMERA = made.ward_camera()
@@ -157,6 +157,15 @@ def test_a_moment_on_the_way_down_is_no_seat() -> None:
     slow.trans[0, :, 0] += 0.5 * np.arange(40) / 20
     assert not find_carried(slow, clip_joints(slow))
     assert not build_room(clip, CAMERA).scene.objects
+
+
+def test_who_sits_on_the_heels_or_floats_has_no_furniture() -> None:
+    """Heels carry a pelvis well above the floor, and a wrong camera lets people float where no bed reaches."""
+    front = np.array([1.0, 0.0, 0.0])
+    kneeling, floating = made.kneeling_clip((0.0, 2.5, 0.40), front), made.lying_clip((0.0, 2.5, 1.75), front)
+    for clip in (kneeling, floating):
+        assert find_resting(labelled(clip), clip_joints(clip)) and not find_carried(clip, clip_joints(clip))
+    assert not build_room(kneeling, CAMERA).scene.objects
 
 
 def test_contact_and_depth_share_one_bed(depth: np.ndarray) -> None:
