@@ -32,6 +32,8 @@ _NOT_FOR_USERS: Final = (
     # When all that shall be predicted is there already, or nearly all.
     "Total length of `.*` across ranks is zero",
 )
+# What Lightning and the system raise for wrong options and files.
+_MISTAKES: Final = (MisconfigurationException, FileNotFoundError, PermissionError)
 
 
 class FitCLI(LightningCLI):
@@ -89,8 +91,13 @@ def main(argv: list[str]) -> None:
                 trainer_defaults={"use_distributed_sampler": False},
                 parser_kwargs=_without_exit("fit", "validate", "test", "predict"),
             )
-    except (MisconfigurationException, FileNotFoundError, PermissionError) as error:
+    except _MISTAKES as error:
         raise UserError(_one_sentence(error, argv[0])) from error
+    except ValueError as error:
+        refused = _refusal(error)
+        if refused is None:
+            raise
+        raise UserError(str(refused) if isinstance(refused, UserError) else _one_sentence(refused, argv[0])) from error
     if cli.trainer.is_global_zero:
         sys.stdout.write(f"{_summary(cli)}\n")
 
@@ -131,6 +138,14 @@ def _summary(cli: FitCLI) -> str:
         written = next(one for one in callbacks if isinstance(one, WriteClips)).folder(cli.trainer)
         return f"clips of the test captions ({len(predicted_clips(written))}) written to {written}"
     return f"{cli.subcommand}: measures above, log in {folder}"
+
+
+def _refusal(error: BaseException) -> BaseException | None:
+    """What a class named by `class_path` refused its options with: the parser wraps it into errors about types."""
+    cause = error.__cause__
+    while cause is not None and not isinstance(cause, (UserError, *_MISTAKES)):
+        cause = cause.__cause__
+    return cause
 
 
 def _without_exit(*commands: str) -> dict[str, Any]:

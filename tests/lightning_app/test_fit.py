@@ -154,3 +154,28 @@ def test_folder_that_cannot_be_written(
         *SHORT,
     )  # fmt: skip
     assert "data.pack_dir" in message
+
+
+SCENES = "--data=datamodules.SceneDataModule"
+CALLBACK = "--trainer.callbacks+="
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([SCENES, "--data.init_args.data_dir=.", "--data.init_args.balance=3"], "data.balance from 0"),
+        ([SCENES], "Expected a prepared folder in data.data_dirs"),
+        (
+            ["--data.data_dir=.", f"{CALLBACK}callbacks.ExportModel", "--trainer.callbacks.every=0"],
+            "`every` of at least",
+        ),
+        (["--data.data_dir=.", f"{CALLBACK}ModelCheckpoint", "--trainer.callbacks.save_top_k=-5"], "save_top_k=-5"),
+    ],
+)
+def test_what_classes_of_a_config_refuse_is_one_sentence(
+    options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The parser wraps what a class named by `class_path` raises into a page about types."""
+    assert main(["fit", *SHORT, *options]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1 and told in lines[0] and "subtypes" not in lines[0]
