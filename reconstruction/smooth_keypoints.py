@@ -26,6 +26,9 @@ _CAP: Final = 4.5
 # Minus log of how rare an exchanged frame is, and of each change from one to the other.
 _EXCHANGED_COST: Final = 0.5
 _CHANGE_COST: Final = 2.0
+# Where limbs land this much nearer to the other side's last places than to their own, nobody turned: a turn takes
+# time, and both sides pass through one place on its way.
+_CLEARLY, _LEAP_S = 0.4, 0.15
 # Deviation, in standard deviations, from which a point has jumped there and back.
 _JUMP: Final = 4.0
 _JUMP_TRUST: Final = 0.2
@@ -39,7 +42,8 @@ def repair_keypoints(keypoints: Keypoints, longest_s: float = 0.5) -> Keypoints:
 
     Args:
         keypoints: of the whole video.
-        longest_s: exchanges that last longer are left as they are: from one view nobody can tell them from a turn.
+        longest_s: exchanges that last longer are put back only where both sides leap into each other's place from one
+            frame to the next; from one view nobody can tell others from a turn.
     """
     pixels, confidence, sigma = keypoints.pixels.copy(), keypoints.confidence.copy(), keypoints.sigma.copy()
     for limb, exchanged in find_exchanged(keypoints, longest_s).items():
@@ -53,7 +57,7 @@ def repair_keypoints(keypoints: Keypoints, longest_s: float = 0.5) -> Keypoints:
 
 
 def find_exchanged(keypoints: Keypoints, longest_s: float = 0.5) -> dict[str, Bool[np.ndarray, "person frame"]]:
-    """Frames in which left and right of the arms, or of the legs, are exchanged for at most `longest_s`.
+    """Frames in which left and right of the arms, or of the legs, are exchanged: `repair_keypoints` says for how long.
 
     The most likely sequence of "as it is" and "exchanged" (Viterbi 1967) when limbs go on with their velocity up to
     an acceleration that people are capable of.
@@ -129,9 +133,20 @@ def _exchanged(keypoints: Keypoints, person: int, limb: str, size: np.ndarray, l
     flags[frames] = chosen
     edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]]).astype(int)))
     for start, stop in edges.reshape(-1, 2):
-        if times[stop - 1] - times[start] > longest_s:
+        # The ends of the video are no ends of an exchange.
+        ends = [end for end in (start, stop) if 0 < end < len(frames)]
+        clear = all(times[end] - times[end - 1] < _LEAP_S and _leaps(places[end - 1], places[end]) for end in ends)
+        if times[stop - 1] - times[start] > longest_s and not clear:
             flags[frames[start:stop]] = False
     return flags
+
+
+def _leaps(before: Float[np.ndarray, "2 landmark 2"], after: Float[np.ndarray, "2 landmark 2"]) -> bool:
+    """Whether both sides, each row one reading of them, are at each other's place of the frame before."""
+    own = np.linalg.norm(after[0] - before[0], axis=-1)
+    other = np.linalg.norm(after[0] - before[1], axis=-1)
+    both = np.isfinite(own) & np.isfinite(other)
+    return bool(both.any() and other[both].sum() < _CLEARLY * own[both].sum())
 
 
 def _first_costs(places: np.ndarray, spread: np.ndarray, times: np.ndarray, size: np.ndarray) -> np.ndarray:

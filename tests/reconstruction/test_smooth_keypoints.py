@@ -71,11 +71,34 @@ def test_exchanges_are_put_back(limb, turn):
         np.testing.assert_array_equal(getattr(repaired, name), getattr(keypoints, name))
 
 
-def test_long_exchanges_stay():
-    """A second of exchanged legs may as well be a turn; only a shorter one is put back when asked for."""
-    swapped = exchange(walker(0.3), "legs", list(range(40, 60)))
+@pytest.mark.parametrize("limb", ["arms", "legs"])
+def test_long_exchanges_are_put_back_where_both_sides_leap(limb):
+    """Nobody turns from one frame to the next, in the middle of a video or before its first frame."""
+    keypoints = walker(0.0)
+    for planted in (list(range(40, 60)), list(range(15))):
+        swapped = exchange(keypoints, limb, planted)
+        assert np.flatnonzero(find_exchanged(swapped)[limb][0]).tolist() == planted
+        np.testing.assert_array_equal(repair_keypoints(swapped).pixels, keypoints.pixels)
+
+
+def test_a_turn_is_no_exchange():
+    """Half a turn within a second, out of the view across the shoulders: both sides pass through one place."""
+    one = walker(0.0)
+    angle = np.clip((one.times - 2.0) / 1.0, 0.0, 1.0) * np.pi
+    middle = 400.0
+    across = middle + (one.pixels[..., 0] - middle) * np.cos(angle)[None, :, None]
+    turned = replace(one, pixels=np.stack([across, one.pixels[..., 1]], -1))
+    assert not any(found.any() for found in find_exchanged(turned).values())
+
+
+def test_exchanges_across_a_gap_stay():
+    """Who was out of sight for half a second may have turned."""
+    keypoints = walker(0.3)
+    confidence = keypoints.confidence.copy()
+    confidence[:, 35:45], confidence[:, 60:70] = 0.0, 0.0
+    gaps = replace(keypoints, confidence=confidence)
+    swapped = exchange(gaps, "legs", list(range(45, 60)))
     assert not find_exchanged(swapped)["legs"].any()
-    assert np.flatnonzero(find_exchanged(swapped, 2.0)["legs"][0]).tolist() == list(range(40, 60))
 
 
 def test_jumps_lose_trust():
