@@ -51,6 +51,7 @@ from reconstruction.schedule import SolverOptions
 from reconstruction.smooth_keypoints import repair_keypoints
 from reconstruction.solution import Solution
 from reconstruction.stage_progress import Report, StageProgress
+from reconstruction.training_folder import training_pieces, write_training_folder
 from reconstruction.work_files import WorkFolder, from_arrays, to_arrays, work_key
 
 # What `Request.depth` says of a depth picture beside the colours.
@@ -100,7 +101,7 @@ class Stretch:
 
 
 def reconstruct_part(stretch: Stretch, request: Request) -> Part:
-    """Reconstruct a stretch and write it to `request.out`: key points, clip, camera, room, film and report.
+    """Reconstruct a stretch and write it to `request.out`: key points, clip, camera, room, training data, film, report.
 
     Every stage's result is kept in `work`; each file is written as soon as it is known.
 
@@ -142,6 +143,7 @@ class _Maker:
             quality = measure(clip, camera, _from_zero(keypoints), room.scene, folder=self.request.out)
         clip = dataclasses.replace(with_quality(labelled(clip), quality), scene=scene_to_dict(room.scene))
         save_clip(clip, self.request.out / "clips")
+        write_training_folder(self.request.out / "training", training_pieces(clip, quality.trusted))
         self._film(clip, camera, room, keypoints, quality.trusted)
         scale = recovered.calibration.scale_source
         part = Part(self.request.out, clip, quality, scale, dict(self.bar.seconds))
