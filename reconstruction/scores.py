@@ -34,7 +34,8 @@ def score_clip(seen: SeenClip, solution: Solution, first: Camera) -> dict[str, f
     Joints are compared in the frame of each one's own camera, as is usual; `root` is the error of the pelvis there as a
     share of its distance from the eye, without any alignment, `root upright` the same with gravity upright in both.
     `first` is the camera before the joint optimisation.
-    Coverage is the share of single coordinates within one stated standard deviation.
+    Coverage is the share of single coordinates, in the upright world or in the joint's own frame, within one stated
+    standard deviation.
     """
     clip = seen.clip
     both = solution.valid & clip.valid
@@ -49,8 +50,8 @@ def score_clip(seen: SeenClip, solution: Solution, first: Camera) -> dict[str, f
         "root %": 100 * float(root_error(own[both][:, 0], truth[both][:, 0], np.zeros(3)).mean()),
         "root upright %": 100
         * float(root_error(solution.joints[both][:, 0], upright[both][:, 0], straight.eye).mean()),
-        "cover joints %": 100 * _coverage(own[both] - truth[both], solution.joint_std[both]),
-        "cover turns %": 100 * _coverage(turns, solution.pose_std[both][:, 1:]),
+        "cover joints %": 100 * _coverage(solution.joints[both] - upright[both], solution.joint_std[both]),
+        "cover turns %": 100 * _coverage(turns, solution.turn_std[both][:, 1:]),
         "cover root %": 100
         * interval_coverage(solution.joints[both][:, 0] - upright[both][:, 0], solution.trans_std[both]),
         **camera_scores(first, solution.camera, seen.camera),
@@ -120,9 +121,9 @@ def in_camera(points: Float[np.ndarray, "*batch 3"], camera: Camera) -> Float[np
     return (points - camera.eye) @ camera.rotation.T
 
 
-def _coverage(errors: Float[np.ndarray, "item joint 3"], stated: Float[np.ndarray, "item joint"]) -> float:
+def _coverage(errors: Float[np.ndarray, "item joint 3"], stated: Float[np.ndarray, "item joint 3"]) -> float:
     known = stated > 0
-    return interval_coverage(errors[known], np.repeat(stated[known][:, None], 3, axis=1))
+    return interval_coverage(errors[known], stated[known])
 
 
 def _mean(parts: list[np.ndarray]) -> float:

@@ -33,8 +33,9 @@ class Solution:
         state: all unknowns.
         camera: standing above (0, 0), looking towards +y.
         valid: frames in which each person was solved for.
-        pose_std: of each joint's turn, radians, root mean square over three axes.
-        joint_std: of each joint's position, metres, root mean square over three axes.
+        turn_std: of each joint's turn about the axes of its own frame, radians.
+        joint_std: of each joint's position along each axis of the world, metres. Depth is known worst by far: one
+            number for all three axes would be too small for it and too large for the others.
         trans_std: of the pelvis along each axis of the world, metres.
         camera_std: of (log focal length, pitch, roll, log height, k1).
         stature, stature_std: height of each person, metres.
@@ -48,8 +49,8 @@ class Solution:
     state: State
     camera: Camera
     valid: Bool[np.ndarray, "person frame"]
-    pose_std: Float[np.ndarray, "person frame 24"]
-    joint_std: Float[np.ndarray, "person frame 24"]
+    turn_std: Float[np.ndarray, "person frame 24 3"]
+    joint_std: Float[np.ndarray, "person frame 24 3"]
     trans_std: Float[np.ndarray, "person frame 3"]
     camera_std: Float[np.ndarray, "5"]
     stature: Float[np.ndarray, "person"]
@@ -59,6 +60,11 @@ class Solution:
     reprojection: Float[np.ndarray, "person frame landmark"]
     inlier: Float[np.ndarray, "person frame landmark"]
     contact: Float[np.ndarray, "person frame point"]
+
+    @property
+    def pose_std(self) -> Float[np.ndarray, "person frame 24"]:
+        """Standard deviation of each joint's turn, radians, root mean square over its axes."""
+        return np.sqrt((self.turn_std**2).mean(axis=-1))
 
     def clip(self, clip_id: str, keypoints: Keypoints) -> Clip:
         """The people as a clip at the key points' own rate; `keypoints` are those that were solved for."""
@@ -91,7 +97,8 @@ def make_solution(optimiser: Optimiser) -> Solution:
     size = (problem.persons, problem.frames)
     valid = np.zeros(size, bool)
     joints, contact_count = np.full((*size, NUM_JOINTS, 3), np.nan), 0
-    pose_std, joint_std, trans_std = (np.full((*size, width), np.nan) for width in (NUM_JOINTS, NUM_JOINTS, 3))
+    turn_std, joint_std = (np.full((*size, NUM_JOINTS, 3), np.nan) for _ in range(2))
+    trans_std = np.full((*size, 3), np.nan)
     reprojection, inlier = np.full((*size, len(LANDMARKS)), np.nan), np.zeros((*size, len(LANDMARKS)))
     contexts = optimiser.contexts()
     spread = _Spread(optimiser)
@@ -106,7 +113,7 @@ def make_solution(optimiser: Optimiser) -> Solution:
         person, at = chain.person, (chain.person, chain.frames)
         valid[at] = True
         turns, places, moves = spread.finish(index, covariance)
-        pose_std[at], joint_std[at], trans_std[at] = (
+        turn_std[at], joint_std[at], trans_std[at] = (
             scale * np.sqrt(turns),
             scale * np.sqrt(places),
             scale * np.sqrt(moves),
@@ -124,7 +131,7 @@ def make_solution(optimiser: Optimiser) -> Solution:
     free = np.flatnonzero(np.isin(spread.unknown, CAMERA))
     camera_std[spread.unknown[free] - CAMERA[0]] = scale * np.sqrt(np.diag(covariance)[free])
     return Solution(
-        run.state, camera_of(run.state.camera, problem.camera), valid, pose_std, joint_std, trans_std, camera_std,
+        run.state, camera_of(run.state.camera, problem.camera), valid, turn_std, joint_std, trans_std, camera_std,
         stature, stature_std, list(run.energies), joints, reprojection, inlier, contact,
     )  # fmt: skip
 
@@ -155,12 +162,15 @@ class _Spread:
         self.corner[at[:, None], at] += reduced.corner
         inverse = elimination.factor.inverse_diagonal()
         frames = len(inverse)
-        turns = _per_joint(np.einsum("fii->fi", inverse)[:, 3:].reshape(frames, -1, 3).mean(-1))
-        places, positions = np.empty((frames, NUM_JOINTS)), np.empty((frames, NUM_JOINTS, 3))
-        for part, slopes, _, joints in self._pieces(index):
+        turns, places, positions = np.empty((3, frames, NUM_JOINTS, 3))
+        for part, slopes, posed in self._pieces(index):
             through = (slopes.reshape(len(slopes), -1, slopes.shape[-1]) @ inverse[part]).reshape(slopes.shape)
-            places[part] = (through * slopes).sum(axis=(-1, -2)) / 3
-            positions[part] = joints
+            places[part] = (through * slopes).sum(axis=-1)
+            positions[part] = posed.joints
+            # A turn ω in the world is G' ω in the joint's own frame.
+            own = posed.world[:, FREE_JOINTS]
+            blocks = np.einsum("fjajb->fjab", inverse[part, 3:, 3:].reshape(len(slopes), *2 * (len(FREE_JOINTS), 3)))
+            turns[part] = _per_joint(((own.swapaxes(-1, -2) @ blocks).swapaxes(-1, -2) * own).sum(axis=-2))
         self._alone.append((turns, places, np.einsum("fii->fi", inverse)[:, :3].copy()))
         self._carried.append(reduced.carried.reshape(frames, -1, len(at)))
         self.joints.append(positions)
@@ -175,14 +185,17 @@ class _Spread:
         turns, places, moves = self._alone[index]
         carried, at = self._carried[index], self._columns(index)
         root = np.linalg.cholesky(covariance[at[:, None], at])
-        spread = ((carried @ root) ** 2).sum(-1)
-        turns = turns + _per_joint(spread[:, 3:].reshape(len(spread), -1, 3).mean(-1))
-        places = places.copy()
-        for part, slopes, shapes, _ in self._pieces(index):
+        turns, places, moves = turns.copy(), places.copy(), moves.copy()
+        for part, slopes, posed in self._pieces(index):
             moved = -(slopes.reshape(len(slopes), -1, slopes.shape[-1]) @ carried[part])
-            moved[..., -10:] += shapes.reshape(len(shapes), -1, 10)
-            places[part] += ((moved @ root) ** 2).sum(-1).reshape(len(slopes), NUM_JOINTS, 3).mean(-1)
-        return turns, places, moves + spread[:, :3]
+            moved[..., -10:] += posed.shapes.reshape(len(slopes), -1, 10)
+            places[part] += ((moved @ root) ** 2).sum(-1).reshape(places[part].shape)
+            spread = carried[part] @ root
+            moves[part] += (spread[:, :3] ** 2).sum(-1)
+            turned = spread[:, 3:].reshape(len(slopes), len(FREE_JOINTS), 3, -1)
+            own = posed.world[:, FREE_JOINTS].swapaxes(-1, -2)
+            turns[part] += _per_joint(((own @ turned) ** 2).sum(-1))
+        return turns, places, moves
 
     def _columns(self, index: int) -> np.ndarray:
         own = self.betas(index)
@@ -195,12 +208,12 @@ class _Spread:
             part = slice(start, min(start + CHUNK, len(chain)))
             at = (chain.person, chain.frames[part])
             posed = pose_body(self.optimiser.model, state.rotations[at], state.trans[at], state.betas[chain.person])
-            yield part, point_slopes(posed, posed.joints, every), posed.shapes, posed.joints
+            yield part, point_slopes(posed, posed.joints, every), posed
 
 
-def _per_joint(variances: Float[np.ndarray, "frame free"]) -> Float[np.ndarray, "frame 24"]:
+def _per_joint(variances: Float[np.ndarray, "frame free 3"]) -> Float[np.ndarray, "frame 24 3"]:
     """Variances of all joints from those of the free ones; of the others no more is known than of their parents."""
-    whole = np.empty((len(variances), NUM_JOINTS))
+    whole = np.empty((len(variances), NUM_JOINTS, 3))
     whole[:, FREE_JOINTS] = variances
     for joint in set(range(NUM_JOINTS)) - set(FREE_JOINTS):
         whole[:, joint] = whole[:, PARENTS[joint]]

@@ -32,9 +32,10 @@ def solution_of(joints: np.ndarray, camera: Camera, poses: np.ndarray, betas: np
     landmarks = (persons, frames, 26)
     return Solution(
         State(local, joints[:, :, 0].copy(), betas.astype(np.float64), np.zeros(5), np.zeros(2), np.zeros((26, 3))),
-        camera, np.ones((persons, frames), bool), np.full((persons, frames, 24), 0.1),
-        np.full((persons, frames, 24), 0.05), np.full((persons, frames, 3), 0.05), np.zeros(5), np.full(persons, 1.7),
-        np.zeros(persons), [], joints, np.zeros(landmarks), np.ones(landmarks), np.zeros((persons, frames, 4)),
+        camera, np.ones((persons, frames), bool), np.full((persons, frames, 24, 3), 0.1),
+        np.full((persons, frames, 24, 3), 0.05), np.full((persons, frames, 3), 0.05), np.zeros(5),
+        np.full(persons, 1.7), np.zeros(persons), [], joints, np.zeros(landmarks), np.ones(landmarks),
+        np.zeros((persons, frames, 4)),
     )  # fmt: skip
 
 
@@ -64,6 +65,7 @@ def test_a_solution_that_is_shifted_is_off_by_the_shift(seen: SeenClip):
     assert scores["root %"] == pytest.approx(100 * 0.1 / distance, rel=0.05)
     # Two of three axes stay within the stated 5 cm.
     assert scores["cover root %"] == pytest.approx(200 / 3)
+    assert scores["cover joints %"] == pytest.approx(200 / 3)
 
 
 def test_a_solution_becomes_an_even_clip(seen: SeenClip):

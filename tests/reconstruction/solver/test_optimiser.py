@@ -126,12 +126,18 @@ def test_standard_deviations_are_those_of_the_dense_inverse(
     rows = np.zeros((72, len(whole)))
     rows[:, frame * width : (frame + 1) * width] = slopes[frame]
     rows[:, -10:] = posed.shapes[frame].reshape(72, 10)
-    variances = np.einsum("ij,jk,ik->i", rows, covariance, rows).reshape(24, 3).mean(-1)
+    variances = np.einsum("ij,jk,ik->i", rows, covariance, rows).reshape(24, 3)
     np.testing.assert_allclose(solution.joint_std[0, frame], np.sqrt(variances), rtol=1e-4)
     own = np.sqrt(np.diag(covariance)[frame * width :][:3])
     np.testing.assert_allclose(solution.trans_std[0, frame], own, rtol=1e-4)
-    turns = np.diag(covariance)[frame * width + 3 : (frame + 1) * width].reshape(-1, 3).mean(-1)
-    np.testing.assert_allclose(solution.pose_std[0, frame, FREE_JOINTS], np.sqrt(turns), rtol=1e-4)
+    turns = slice(frame * width + 3, (frame + 1) * width)
+    # Turns are solved for about the world's axes and told about the joint's own.
+    for number, joint in enumerate(FREE_JOINTS):
+        at, world = slice(3 * number, 3 * number + 3), posed.world[frame, joint]
+        expected = np.diag(world.T @ covariance[turns, turns][at, at] @ world)
+        np.testing.assert_allclose(solution.turn_std[0, frame, joint], np.sqrt(expected), rtol=1e-4)
+        rms = np.sqrt(np.trace(covariance[turns, turns][at, at]) / 3)
+        np.testing.assert_allclose(solution.pose_std[0, frame, joint], rms, rtol=1e-4)
     camera = np.sqrt(np.diag(covariance)[size : size + 5])
     np.testing.assert_allclose(solution.camera_std, camera, rtol=1e-4)
 
