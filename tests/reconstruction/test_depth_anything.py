@@ -6,33 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+from made_networks import tiny_depth_anything
+from transformers import DepthAnythingForDepthEstimation
 from transformers.utils import logging
 
 from carescene.errors import UserError
 from reconstruction.depth_anything import DepthAnything, predict_depth, sparse_frames
-
-
-def _save_network(folder: Path, kind: str) -> Path:
-    """A Depth Anything of 60,000 weights with its processor's file, as the hub stores them."""
-    backbone = Dinov2Config(
-        image_size=56, patch_size=14, hidden_size=24, num_hidden_layers=4, num_attention_heads=2,
-        out_indices=[1, 2, 3, 4], reshape_hidden_states=False,
-    )  # fmt: skip
-    config = DepthAnythingConfig(
-        backbone_config=backbone, reassemble_hidden_size=24, neck_hidden_sizes=[8, 8, 8, 8], fusion_hidden_size=8,
-        head_hidden_size=4, depth_estimation_type=kind, max_depth=20 if kind == "metric" else 1,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    DepthAnythingForDepthEstimation(config).save_pretrained(folder)
-    processor = {
-        "image_processor_type": "DPTImageProcessor", "do_resize": True, "size": {"height": 56, "width": 56},
-        "keep_aspect_ratio": True, "ensure_multiple_of": 14, "resample": 3, "do_rescale": True,
-        "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": [0.485, 0.456, 0.406],
-        "image_std": [0.229, 0.224, 0.225],
-    }  # fmt: skip
-    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +19,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folders of a relative and a metric network."""
     bar = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
-    made = {kind: _save_network(tmp_path_factory.mktemp(kind), kind) for kind in ("relative", "metric")}
+    made = {kind: tiny_depth_anything(tmp_path_factory.mktemp(kind), kind) for kind in ("relative", "metric")}
     if bar:
         logging.enable_progress_bar()
     return made
