@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from reconstruction.blazepose import BODY_SIZE, PERSON_SIZE, BlazePose
 from reconstruction.body_circles import BodyCircle, blob_boxes, crop, from_crop
+from reconstruction.found_people import Opinion
 from reconstruction.observations import LANDMARK
 from reconstruction.plate import Plate
 
@@ -27,8 +28,15 @@ _UPRIGHT, _RIGHT, _LEFT, _DOWN = 0.0, np.pi / 2, -np.pi / 2, np.pi
 _KEEP, _BEGIN, _SURE = 0.3, 0.45, 0.75
 # How far, in radii, a body may move between frames a tenth of a second apart, and change in size.
 _REACH, _GROWTH = 0.6, 1.5
+# In a second nobody comes so much nearer that they look this many times as large; beyond twice that, it is a piece.
+_LOOMING, _PIECE = np.e, 2.0
 # Two bodies this near, in radii, are one.
 _SAME: Final = 0.3
+# A body that the person network surely sees this much larger or smaller, or off by more than _SAME, was seen wrongly.
+# So was one that is so much surer of its limbs when it is looked at where that network sees it.
+_RESIZED, _SURELY, _SURER = 1.25, 0.85, 0.1
+# The person network looks for the whole of a body in the square around a circle this many times as large.
+_WIDER: Final = 2.0
 # A newcomer whose box shares more than this with somebody's, of the smaller of the two, is that somebody.
 _CONTAINED: Final = 0.6
 # Blobs smaller than this share of the picture are noise; twice a second the whole picture is searched.
@@ -51,7 +59,7 @@ class FoundBody:
         circle: around the whole body.
         score: mean confidence of shoulders, hips and limbs.
         path: number of the unbroken path along which they were followed.
-        confirmed: whether the person network sees somebody there too; None where it was not asked.
+        opinion: what the person network says to it.
     """
 
     pixels: Float[np.ndarray, "landmark 2"]
@@ -59,10 +67,10 @@ class FoundBody:
     circle: BodyCircle
     score: float
     path: int = -1
-    confirmed: bool | None = None
+    opinion: Opinion = Opinion.NOT_ASKED
 
 
-@dataclass
+@dataclass(eq=False)
 class _Followed:
     path: int
     circle: BodyCircle
@@ -72,6 +80,8 @@ class _Followed:
     # The best view of late: where to look again when the newest leads nowhere.
     anchor: BodyCircle | None = None
     anchor_score: float = 0.0
+    # Radius that they are known to have; 0 before anything is known.
+    size: float = 0.0
 
     @property
     def patience(self) -> float:
@@ -84,8 +94,17 @@ class _Followed:
         across, down = self.velocity * min(time - self.time, 0.2) * 0.5
         return self.circle.moved(float(across), float(down))
 
+    def fits(self, circle: BodyCircle, time: float) -> bool:
+        """Whether a circle is about as large as they can be by then; one around a limb or a trunk is smaller."""
+        change = abs(np.log(max(circle.radius, 1e-6) / self.size)) if self.size > 0 else 0.0
+        return bool(change < np.log(_PIECE) + np.log(_LOOMING) * (time - self.time))
+
     def update(self, body: FoundBody, time: float) -> None:
         circle = body.circle
+        radius = max(circle.radius, 1e-6)
+        most = np.log(_LOOMING) * (time - self.time)
+        self.size = self.size or radius
+        self.size *= float(np.exp(np.clip(np.log(radius / self.size), -most, most)))
         moved = np.array([circle.x - self.circle.x, circle.y - self.circle.y]) / max(time - self.time, 1e-3)
         self.velocity = 0.5 * self.velocity + 0.5 * moved
         self.circle, self.time = circle, time
@@ -93,6 +112,11 @@ class _Followed:
         self.anchor_score *= _ANCHOR_FADES
         if self.anchor is None or body.score >= self.anchor_score or self.anchor.distance(circle) > _SAME:
             self.anchor, self.anchor_score = circle, body.score
+
+    def correct(self, body: FoundBody) -> None:
+        """Go on from another reading of the picture that was seen last: nobody moved."""
+        self.circle = self.anchor = body.circle
+        self.anchor_score, self.size = body.score, body.circle.radius
 
 
 class BodyFinder:
@@ -125,11 +149,21 @@ class BodyFinder:
                 self._paths += 1
             one.update(body, time)
             found.append((one, body))
-        return [self._confirmed(picture, one, body, time) for one, body in found]
+        mistaken: list[_Followed] = []
+        for number, (one, body) in enumerate(found):
+            if one not in mistaken and time - one.asked >= _SEARCH_S:
+                one.asked = time
+                others = [pair for at, pair in enumerate(found) if at != number and pair[0] not in mistaken]
+                found[number], wrong = self._second_opinion(picture, one, body, others)
+                mistaken += wrong
+        self._followed = [one for one in self._followed if one not in mistaken]
+        return [_taken_back(one, body) if one in mistaken else replace(body, path=one.path) for one, body in found]
 
     def _lost_near(self, circle: BodyCircle, time: float) -> _Followed | None:
         """Who was lost near there: somebody who falls is out of the last circle within a few frames."""
-        lost = [(one.circle.distance(circle), one) for one in self._followed if one.time < time]
+        lost = [
+            (one.circle.distance(circle), one) for one in self._followed if one.time < time and one.fits(circle, time)
+        ]
         near = [(gap, one) for gap, one in lost if gap < min(1.0 + _LOST_SPEED * (time - one.time), _LOST_REACH)]
         return min(near, key=lambda pair: pair[0])[1] if near else None
 
@@ -149,22 +183,46 @@ class BodyFinder:
             growth = max(body.circle.radius, where.radius) / max(min(body.circle.radius, where.radius), 1e-6)
             if body.score < _KEEP or distance > _REACH * patience or growth > _GROWTH * patience:
                 continue
+            if not one.fits(body.circle, time):
+                continue
             if _near(body.circle, (other.circle for _, other in found), _SAME):
                 continue
             one.update(body, time)
             found.append((one, body))
         return found
 
-    def _confirmed(self, picture: np.ndarray, one: _Followed, body: FoundBody, time: float) -> FoundBody:
-        """The body with its path, and twice a second with a second opinion: the landmark network sees limbs in chairs
-        and curtains once it was led there, the person network seldom does."""
-        if time - one.asked < _SEARCH_S:
-            return replace(body, path=one.path)
-        one.asked = time
-        to_crop = body.circle.to_crop(PERSON_SIZE)
-        (people,) = self._network.people([crop(picture, to_crop, PERSON_SIZE)])
-        circles = [BodyCircle.through(from_crop(person.circle, to_crop, PERSON_SIZE)) for person in people]
-        return replace(body, path=one.path, confirmed=_near(body.circle, circles, 2 * _SAME))
+    def _second_opinion(
+        self, picture: np.ndarray, one: _Followed, body: FoundBody, others: Sequence[tuple[_Followed, FoundBody]]
+    ) -> tuple[tuple[_Followed, FoundBody], list[_Followed]]:
+        """The body by what the person network sees there, and who of all is only a piece of somebody.
+
+        The landmark network sees limbs in chairs and curtains once it was led there, and presses a whole body into a
+        part of one; the person network seldom does.
+        """
+        around = BodyCircle(body.circle.x, body.circle.y, _WIDER * body.circle.radius, _UPRIGHT)
+        own, wide = self._people(picture, [body.circle, around])
+        opinion = Opinion.NOBODY
+        if _near(body.circle, (circle for _, circle in own), 2 * _SAME):
+            opinion = Opinion.SOMEBODY
+        if any(_alike(body.circle, circle) for _, circle in (*own, *wide)):
+            opinion = Opinion.SAME
+        for score, circle in (*wide, *own):
+            other = self._best(picture, [circle])
+            if other is None or other.score < _BEGIN or not _alike(other.circle, circle):
+                continue
+            wrong = opinion != Opinion.SAME and score > _SURELY and not _alike(other.circle, body.circle)
+            surer = other.score > body.score + _SURER
+            if _shared(body, other) < _CONTAINED or not (wrong or surer):
+                continue
+            known = [follower for follower, seen in others if _alike(seen.circle, other.circle)]
+            if known and wrong:
+                # Somebody else is followed there already, and better.
+                return (one, body), [one]
+            if any(_part_of(other, [seen]) for _, seen in others):
+                continue
+            one.correct(other)
+            return (one, replace(other, opinion=Opinion.OTHER if wrong else Opinion.SAME)), []
+        return (one, replace(body, opinion=opinion)), []
 
     def _newcomers(
         self, picture: np.ndarray, mask: np.ndarray, found: list[FoundBody], time: float
@@ -192,15 +250,21 @@ class BodyFinder:
         for share in (0.0, 0.5, 1.0):
             x, y = side + share * (width - 2 * side), side + share * (height - 2 * side)
             views.append(BodyCircle(x, y, side / 1.25, _UPRIGHT))
-        maps = [view.to_crop(PERSON_SIZE) for view in views]
-        seen = self._network.people([crop(picture, to_crop, PERSON_SIZE) for to_crop in maps])
-        ranked = [(person.score, BodyCircle.through(from_crop(person.circle, to_crop, PERSON_SIZE)))
-                  for people, to_crop in zip(seen, maps, strict=True) for person in people]  # fmt: skip
+        ranked = [pair for pairs in self._people(picture, views) for pair in pairs]
         kept: list[BodyCircle] = []
         for _, circle in sorted(ranked, key=lambda pair: -pair[0]):
             if all(circle.distance(other) > 2 * _SAME for other in kept):
                 kept.append(circle)
         return kept
+
+    def _people(self, picture: np.ndarray, views: Sequence[BodyCircle]) -> list[list[tuple[float, BodyCircle]]]:
+        """What the person network finds in the square around each circle, with its scores, surest first."""
+        maps = [view.to_crop(PERSON_SIZE) for view in views]
+        seen = self._network.people([crop(picture, to_crop, PERSON_SIZE) for to_crop in maps])
+        return [
+            [(one.score, BodyCircle.through(from_crop(one.circle, to_crop, PERSON_SIZE))) for one in people]
+            for people, to_crop in zip(seen, maps, strict=True)
+        ]
 
     def _best(self, picture: np.ndarray, guesses: Sequence[BodyCircle]) -> FoundBody | None:
         """The surest body among guesses, looked at once more through its own circle."""
@@ -239,17 +303,31 @@ def _near(circle: BodyCircle, others: Iterable[BodyCircle], distance: float) -> 
     return any(circle.distance(other) < distance for other in others)
 
 
+def _taken_back(one: _Followed, body: FoundBody) -> FoundBody:
+    """Nobody: what was seen along a path since the person network last agreed was a piece of somebody else."""
+    nowhere = np.full_like(body.pixels, np.nan)
+    return replace(
+        body, pixels=nowhere, confidence=np.zeros_like(body.confidence), path=one.path, opinion=Opinion.OTHER
+    )
+
+
+def _alike(one: BodyCircle, other: BodyCircle) -> bool:
+    """Whether two circles are around the same body, at the same place and about as large."""
+    larger = max(one.radius, other.radius) / max(min(one.radius, other.radius), 1e-6)
+    return larger < _RESIZED and one.distance(other) < _SAME
+
+
 def _part_of(body: FoundBody, others: Sequence[FoundBody]) -> bool:
     """Whether a newcomer is somebody who is known already, or a piece of them: a trunk taken for a whole body."""
-    low, high = np.nanmin(body.pixels, axis=0), np.nanmax(body.pixels, axis=0)
-    for other in others:
-        if body.circle.distance(other.circle) < _SAME:
-            return True
-        other_low, other_high = np.nanmin(other.pixels, axis=0), np.nanmax(other.pixels, axis=0)
-        shared = np.prod(np.clip(np.minimum(high, other_high) - np.maximum(low, other_low), 0, None))
-        if shared > _CONTAINED * min(np.prod(high - low), np.prod(other_high - other_low)):
-            return True
-    return False
+    return any(body.circle.distance(other.circle) < _SAME or _shared(body, other) > _CONTAINED for other in others)
+
+
+def _shared(one: FoundBody, other: FoundBody) -> float:
+    """Area that the boxes around two bodies share, as a share of the smaller box."""
+    low, high = np.nanmin(one.pixels, axis=0), np.nanmax(one.pixels, axis=0)
+    other_low, other_high = np.nanmin(other.pixels, axis=0), np.nanmax(other.pixels, axis=0)
+    shared = float(np.prod(np.clip(np.minimum(high, other_high) - np.maximum(low, other_low), 0, None)))
+    return shared / max(min(float(np.prod(high - low)), float(np.prod(other_high - other_low))), 1e-6)
 
 
 def _guesses(box: tuple[float, ...]) -> list[BodyCircle]:

@@ -59,7 +59,7 @@ def detect_people(
                     bodies = finder.find(picture, float(footage.times[index]))
                     scale = footage.width / picture.shape[1]
                     found = [
-                        Found(one.pixels * scale, one.confidence, clothes(picture, one.pixels), one.path, one.confirmed)
+                        Found(one.pixels * scale, one.confidence, clothes(picture, one.pixels), one.path, one.opinion)
                         for one in bodies
                     ]
                     kept.add(index, found)

@@ -1,5 +1,6 @@
 """What a detector found frame by frame: kept for a killed call to go on from, and made into people over time."""
 
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,13 +18,28 @@ from reconstruction.observations import LANDMARK, LANDMARKS, Keypoints
 _TRUNK: Final = np.array([LANDMARK[name] for name in ("left_shoulder", "right_shoulder", "right_hip", "left_hip")])
 # Four levels of each colour.
 _CLOTHES_BINS: Final = 64
-# Somebody a second network confirms less often than this is furniture; it misses people who lie with their back to the
-# camera most of the time, but not always.
-_BELIEVED: Final = 0.1
+# Somebody whom a second network sees in the same place and size less often than the first, and in about that place less
+# often than the other, is furniture: it misses people who lie with their back to the camera, but not always, and a
+# chair's back is somebody now and then, but of another size.
+_SAME, _SOMEBODY = 0.1, 0.5
 # Shorter appearances than this are mistakes.
 _LEAST_S: Final = 0.34
+# A mistake is taken back for so long at most.
+_MISTAKEN_S: Final = 3.0
+# What is kept of everybody in a frame.
+_COLUMNS: Final = ("pixels", "confidence", "look", "path", "opinion")
 # What is found is kept every so many frames: some ten seconds of work.
 _KEEP_EVERY: Final = 200
+
+
+class Opinion(IntEnum):
+    """What a second network says to a body that a first one followed."""
+
+    NOT_ASKED = -1
+    NOBODY = 0  # is there
+    SOMEBODY = 1  # is there
+    SAME = 2  # body, at the same place and of the same size
+    OTHER = 3  # body: what was followed until now was a piece of it
 
 
 class Found(NamedTuple):
@@ -33,14 +49,14 @@ class Found(NamedTuple):
         pixels, confidence: key points in the video's pixels; NaN and 0 where missing.
         clothes: unit vector, as `clothes` gives it.
         path: number of the unbroken path along which the detector followed them; -1 where it does not follow.
-        confirmed: whether a second network sees somebody there too; None where it was not asked.
+        opinion: what a second network says to them.
     """
 
     pixels: Float[np.ndarray, "landmark 2"]
     confidence: Float[np.ndarray, "landmark"]
     clothes: Float[np.ndarray, "feature"]
     path: int = -1
-    confirmed: bool | None = None
+    opinion: Opinion = Opinion.NOT_ASKED
 
 
 class FoundPeople:
@@ -73,8 +89,7 @@ class FoundPeople:
                 "confidence": np.array([one.confidence for one in found]).reshape(-1, points),
                 "look": np.array([one.clothes for one in found]).reshape(-1, _CLOTHES_BINS),
                 "path": np.array([one.path for one in found], np.int64),
-                # 1 and 0 for yes and no, -1 for not asked.
-                "confirmed": np.array([-1 if f.confirmed is None else int(f.confirmed) for f in found], np.int64),
+                "opinion": np.array([int(one.opinion) for one in found], np.int64),
             }
         )
         if self._file is not None and len(self.frames) % _KEEP_EVERY == 0:
@@ -87,11 +102,10 @@ class FoundPeople:
     def people(self, footage: Footage, source: str) -> Keypoints:
         """Who is who, without those who are there for less than a third of a second or hardly ever confirmed."""
         times, frames = footage.times[self.frames], np.array(self.frames, np.int64)
-        columns = {
-            name: [row[name] for row in self._rows] for name in ("pixels", "confidence", "look", "path", "confirmed")
-        }
+        columns = {name: [row[name] for row in self._rows] for name in _COLUMNS}
         interval = float(np.median(np.diff(times))) if len(times) > 1 else _LEAST_S
-        pixels, confidence = columns["pixels"], columns["confidence"]
+        pixels = columns["pixels"]
+        confidence = _without_mistakes(columns["confidence"], columns["path"], columns["opinion"], times)
         paths = [path.tolist() for path in columns["path"]]
         identities = link_people(
             pixels,
@@ -102,7 +116,7 @@ class FoundPeople:
             least_frames=max(1, round(_LEAST_S / interval)),
         )
         identities = untangled(identities, pixels, columns["look"], times)
-        identities = _believed(identities, columns["confirmed"])
+        identities = _believed(identities, columns["opinion"])
         return stack_people(
             pixels, confidence, identities,
             times=times, frames=frames, width=footage.width, height=footage.height, source=source,
@@ -115,19 +129,40 @@ class FoundPeople:
 
     def _unpack(self, stored: Any) -> None:
         ends = np.cumsum(stored["counts"])[:-1]
-        names = ("pixels", "confidence", "look", "path", "confirmed")
-        parts = [np.split(stored[name], ends) for name in names]
+        parts = [np.split(stored[name], ends) for name in _COLUMNS]
         self.frames = stored["frames"].tolist()
-        self._rows = [dict(zip(names, row, strict=True)) for row in zip(*parts, strict=True)]
+        self._rows = [dict(zip(_COLUMNS, row, strict=True)) for row in zip(*parts, strict=True)]
 
 
-def _believed(identities: list[np.ndarray], confirmed: list[np.ndarray]) -> list[np.ndarray]:
-    """The same with -1 for people who were confirmed too seldom, and the numbers closed up."""
-    who, answers = np.concatenate(identities), np.concatenate(confirmed)
-    asked = (who >= 0) & (answers >= 0)
-    people = range(int(who.max(initial=-1)) + 1)
-    # Where nobody was asked, everybody is believed.
-    kept = [one for one in people if not asked.any() or answers[asked & (who == one)].mean() >= _BELIEVED]
+def _without_mistakes(
+    confidence: list[np.ndarray], paths: list[np.ndarray], opinions: list[np.ndarray], times: Float[np.ndarray, "frame"]
+) -> list[np.ndarray]:
+    """Confidence 0 along a path from where the second network last saw the same body to where it saw another."""
+    kept = [one.copy() for one in confidence]
+    since: dict[int, list[tuple[int, int]]] = {}
+    for frame, (path, opinion) in enumerate(zip(paths, opinions, strict=True)):
+        for index, (one, said) in enumerate(zip(path.tolist(), opinion.tolist(), strict=True)):
+            if said == Opinion.OTHER:
+                for before, at in since.get(one, []):
+                    if times[frame] - times[before] <= _MISTAKEN_S:
+                        kept[before][at] = 0.0
+            if said in (Opinion.SAME, Opinion.OTHER):
+                since[one] = []
+            else:
+                since.setdefault(one, []).append((frame, index))
+    return kept
+
+
+def _believed(identities: list[np.ndarray], opinions: list[np.ndarray]) -> list[np.ndarray]:
+    """The same with -1 for people whom the second network saw too seldom, and the numbers closed up."""
+    who, answers = np.concatenate(identities), np.concatenate(opinions)
+    asked = (who >= 0) & (answers != Opinion.NOT_ASKED)
+    kept = []
+    for one in range(int(who.max(initial=-1)) + 1):
+        said = answers[asked & (who == one)]
+        # Where nobody was asked, everybody is believed.
+        if not asked.any() or (said >= Opinion.SAME).mean() >= _SAME or (said >= Opinion.SOMEBODY).mean() >= _SOMEBODY:
+            kept.append(one)
     renumber = np.full(int(who.max(initial=-1)) + 2, -1)
     renumber[kept] = np.arange(len(kept))
     return [renumber[one] for one in identities]

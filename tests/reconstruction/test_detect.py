@@ -11,7 +11,7 @@ from reconstruction.body_circles import BodyCircle, blob_boxes, crop, from_crop
 from reconstruction.detect import detect_people
 from reconstruction.find_keypoints import join_stretches
 from reconstruction.footage import Footage, open_footage
-from reconstruction.found_people import Found, FoundPeople, clothes
+from reconstruction.found_people import Found, FoundPeople, Opinion, clothes
 from reconstruction.observations import LANDMARK, Keypoints
 from reconstruction.plate import background_plate
 
@@ -76,7 +76,7 @@ def test_what_is_kept_goes_on_after_a_kill_and_for_the_same_video_only(tmp_path:
     frames = np.arange(91)
     body = standing(50.0)
     look = np.full(64, 0.125)
-    found = Found(body, np.isfinite(body).all(-1).astype(float), look, 0, True)
+    found = Found(body, np.isfinite(body).all(-1).astype(float), look, 0, Opinion.SAME)
     rows = np.tile(frames, 5)[:401]  # twice 200 frames and one more that the kill loses
     kept = FoundPeople(tmp_path, footage, frames)
     for frame in rows.tolist():
@@ -95,16 +95,56 @@ def test_the_unconfirmed_and_the_brief_are_left_out_and_paths_are_kept(shared_da
     kept = FoundPeople(None, footage, frames)
     look = np.full(64, 0.125)
     for frame in frames.tolist():
-        # A person followed in one path who jumps in the middle, a chair, and a blink.
+        # A person followed in one path who jumps in the middle, a chair that now and then looks like somebody else, and
+        # a blink.
         person, chair = standing(20.0 if frame < 30 else 220.0), standing(140.0)
         trust = np.isfinite(person).all(-1).astype(float)
-        people = [Found(person, trust, look, 0, frame % 5 == 0), Found(chair, trust, look, 1, False)]
+        seldom = Opinion.SAME if frame % 5 == 0 else Opinion.NOBODY
+        other = Opinion.SOMEBODY if frame % 5 == 0 else Opinion.NOBODY
+        people = [Found(person, trust, look, 0, seldom), Found(chair, trust, look, 1, other)]
         if frame < 3:
-            people.append(Found(standing(280.0), trust, look, 2, True))
+            people.append(Found(standing(280.0), trust, look, 2, Opinion.SAME))
         kept.add(frame, people)
     keypoints = kept.people(footage, "mediapipe")
     assert keypoints.pixels.shape == (1, 60, 26, 2) and keypoints.present.all()
     np.testing.assert_allclose(keypoints.pixels[0, 59, :17], standing(220.0)[:17])
+
+
+def test_a_piece_of_somebody_is_taken_back_to_where_it_was_right(shared_data: Path) -> None:
+    """A path that slipped from a body to its arm is empty from the last agreement on, and a piece leaves nothing."""
+    footage = fall(shared_data)
+    kept = FoundPeople(None, footage, np.arange(60))
+    look = np.full(64, 0.125)
+    for frame in range(60):
+        body, piece = standing(20.0), 0.5 * standing(20.0)
+        trust = np.isfinite(body).all(-1).astype(float)
+        # Asked every ten frames; slipped at 25, put right at 40.
+        said = {0: Opinion.SAME, 10: Opinion.SOMEBODY, 20: Opinion.SAME, 30: Opinion.NOBODY, 40: Opinion.OTHER}
+        said |= {50: Opinion.SAME}
+        slipped = 25 <= frame < 40
+        opinion = said.get(frame, Opinion.NOT_ASKED)
+        people = [Found(piece if slipped else body, trust, look, 0, opinion)]
+        if 5 <= frame < 15:
+            people.append(Found(standing(200.0), trust, look, 1, Opinion.SOMEBODY if frame == 5 else Opinion.NOT_ASKED))
+        if frame == 15:
+            nobody = np.full((26, 2), np.nan)
+            people.append(Found(nobody, np.zeros(26), look, 1, Opinion.OTHER))
+        kept.add(frame, people)
+    keypoints = kept.people(footage, "mediapipe")
+    assert keypoints.names == ("person 1",)
+    np.testing.assert_array_equal(np.flatnonzero(~keypoints.present[0]), np.arange(21, 40))
+    np.testing.assert_allclose(keypoints.pixels[0, 40, :17], standing(20.0)[:17])
+
+
+@pytest.mark.slow
+def test_a_whole_body_is_not_pressed_into_its_trunk(shared_data: Path) -> None:
+    """The landmark network alone sees the whole of him between the chin and the knees for half a second."""
+    footage = open_footage(shared_data / "video/urfd/fall-02-cam0.mp4")
+    keypoints = detect_people(footage, background_plate(footage, pictures=15), frames=np.arange(12), progress=False)
+    assert keypoints.pixels.shape[0] == 1 and keypoints.present.mean() > 0.9
+    feet = keypoints.pixels[0][:, [LANDMARK["left_ankle"], LANDMARK["right_ankle"]], 1].max(-1)
+    tall = (feet - keypoints.pixels[0][:, LANDMARK["nose"], 1]) / footage.height
+    assert (tall[keypoints.present[0]] > 0.45).all()
 
 
 def test_stretches_are_joined_with_their_own_people() -> None:
