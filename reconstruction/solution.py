@@ -14,9 +14,10 @@ from carescene.rendering.camera import Camera
 from reconstruction.camera_parameters import camera_of
 from reconstruction.chains import Chain, stature_model
 from reconstruction.energy import CHUNK
+from reconstruction.label_spread import label_information, limited_by_labels
 from reconstruction.observations import LANDMARKS, Keypoints
 from reconstruction.optimiser import Optimiser
-from reconstruction.posed import FREE_JOINTS, point_slopes, pose_body
+from reconstruction.posed import FREE_JOINTS, Posed, point_slopes, pose_body
 from reconstruction.problem import State
 from reconstruction.residuals_seen import keypoint_distances
 from reconstruction.window import CAMERA, Common, Context, make_window
@@ -91,7 +92,7 @@ def make_solution(optimiser: Optimiser) -> Solution:
     """The state of an optimisation with everything that follows from it: error bars from the same factorisation.
 
     Variances of a frame's unknowns are the diagonal blocks of the inverse of the person's own equations, plus what the
-    uncertainty of the shared unknowns adds.
+    uncertainty of the shared unknowns adds. Turns are known at least as well as the frame's own label says.
     """
     run, problem, scale = optimiser.run, optimiser.problem, optimiser.options.std_scale
     size = (problem.persons, problem.frames)
@@ -169,7 +170,8 @@ class _Spread:
             positions[part] = posed.joints
             # A turn ω in the world is G' ω in the joint's own frame.
             own = posed.world[:, FREE_JOINTS]
-            blocks = np.einsum("fjajb->fjab", inverse[part, 3:, 3:].reshape(len(slopes), *2 * (len(FREE_JOINTS), 3)))
+            whole = self._limited(index, part, posed, inverse[part, 3:, 3:])
+            blocks = np.einsum("fjajb->fjab", whole.reshape(len(slopes), *2 * (len(FREE_JOINTS), 3)))
             turns[part] = _per_joint(((own.swapaxes(-1, -2) @ blocks).swapaxes(-1, -2) * own).sum(axis=-2))
         self._alone.append((turns, places, np.einsum("fii->fi", inverse)[:, :3].copy()))
         self._carried.append(reduced.carried.reshape(frames, -1, len(at)))
@@ -196,6 +198,19 @@ class _Spread:
             own = posed.world[:, FREE_JOINTS].swapaxes(-1, -2)
             turns[part] += _per_joint(((own @ turned) ** 2).sum(-1))
         return turns, places, moves
+
+    def _limited(self, index: int, part: slice, posed: Posed, covariance: np.ndarray) -> np.ndarray:
+        optimiser = self.optimiser
+        labelled, information = label_information(
+            optimiser.chains[index],
+            part,
+            posed,
+            camera_of(optimiser.run.state.camera, optimiser.problem.camera).rotation,
+            optimiser.options.sigmas.label_freedom,
+        )
+        whole = covariance.copy()
+        whole[labelled] = limited_by_labels(whole[labelled], information)
+        return whole
 
     def _columns(self, index: int) -> np.ndarray:
         own = self.betas(index)

@@ -12,6 +12,8 @@ import pytest
 from carescene.clips.clip import validate_clip
 from carescene.errors import UserError
 from carescene.humans.turns import log_turn
+from carescene.rendering.camera import lens_folds
+from reconstruction.camera_parameters import camera_of
 from reconstruction.optimiser import Optimiser
 from reconstruction.posed import FREE_JOINTS, point_slopes, pose_body
 from reconstruction.problem import State
@@ -131,12 +133,18 @@ def test_standard_deviations_are_those_of_the_dense_inverse(
     own = np.sqrt(np.diag(covariance)[frame * width :][:3])
     np.testing.assert_allclose(solution.trans_std[0, frame], own, rtol=1e-4)
     turns = slice(frame * width + 3, (frame + 1) * width)
+    # What the frames' own unknowns leave open is no wider than the label's 0.2 rad in any direction; the label's mean
+    # is the truth, so that its covariance is the same in all axes.
+    alone = np.linalg.inv(whole[:size, :size])[turns, turns]
+    values, axes = np.linalg.eigh(alone)
+    assert (values > 0.04).any()
+    expected = covariance[turns, turns] - alone + (axes * np.minimum(values, 0.04)) @ axes.T
     # Turns are solved for about the world's axes and told about the joint's own.
     for number, joint in enumerate(FREE_JOINTS):
         at, world = slice(3 * number, 3 * number + 3), posed.world[frame, joint]
-        expected = np.diag(world.T @ covariance[turns, turns][at, at] @ world)
-        np.testing.assert_allclose(solution.turn_std[0, frame, joint], np.sqrt(expected), rtol=1e-4)
-        rms = np.sqrt(np.trace(covariance[turns, turns][at, at]) / 3)
+        own = np.diag(world.T @ expected[at, at] @ world)
+        np.testing.assert_allclose(solution.turn_std[0, frame, joint], np.sqrt(own), rtol=1e-4)
+        rms = np.sqrt(np.trace(expected[at, at]) / 3)
         np.testing.assert_allclose(solution.pose_std[0, frame, joint], rms, rtol=1e-4)
     camera = np.sqrt(np.diag(covariance)[size : size + 5])
     np.testing.assert_allclose(solution.camera_std, camera, rtol=1e-4)
@@ -207,3 +215,21 @@ ENERGIES = (
     "keypoints", "labels", "depth", "acceleration", "turning", "limits", "slip", "touch", "penetration", "people",
     "shape", "camera", "affinity", "offsets",
 )  # fmt: skip
+
+
+def test_no_step_folds_the_lens(glide: Callable[..., Any]) -> None:
+    """However much key points pull the corners in, the picture stays one that every direction has a place in."""
+    made = glide(frames=6)
+    points = made.problem.keypoints
+    middle = np.array([points.width, points.height]) / 2
+    pulled = dataclasses.replace(points, pixels=middle + (points.pixels - middle) * np.array([0.4, 0.5]))
+    camera = camera_of(np.array([np.log(500.0), 0.3, 0.0, np.log(2.4), -0.3]), made.camera)
+    spread = np.diag([1e-4, 1e-4, 1e-4, 1e-4, 5.0]) ** 2
+    problem = dataclasses.replace(made.problem, keypoints=pulled, camera=camera, camera_covariance=spread)
+    assert not lens_folds(camera)
+    optimiser = Optimiser(problem, None, SolverOptions(root_iterations=0, pose_iterations=6, contact_iterations=0))
+    before = optimiser.run.state.camera[4]
+    while not optimiser.done:
+        optimiser.step()
+        assert not lens_folds(camera_of(optimiser.run.state.camera, camera))
+    assert optimiser.run.state.camera[4] != before
