@@ -21,7 +21,14 @@ from reconstruction.body_size import (
     size_residuals,
     width_residuals,
 )
-from reconstruction.calibration_fit import Evidence, Fit, believe, fit_camera, parameter_covariance, search
+from reconstruction.calibration_fit import (
+    Evidence,
+    Fit,
+    believe,
+    fit_camera,
+    parameter_covariance,
+    search,
+)
 from reconstruction.calibration_priors import CameraPriors, GivenCamera, PitchMode
 from reconstruction.camera_parameters import angles_of, camera_of, floor_in_camera, parameters_of, plain_camera
 from reconstruction.floor_reading import FloorReading
@@ -136,7 +143,7 @@ def calibrate(
         widths = read_widths(keypoints, steady, observations.person[believed], observations.frame[believed])
         extra = [*extra, lambda camera, stature: width_residuals(widths, camera, stature)]
         pitch = float(parameters_of(fit.camera)[1])
-        hung = min(priors.modes, key=lambda mode: abs(mode.pitch - pitch))
+        hung = priors.nearest(pitch)
         fit = _best(observations, [(hung, [fit.camera])], priors, extra, num_persons)
     if upright < _PLENTY:
         if upright < _FEWEST:
@@ -164,7 +171,8 @@ def calibrate(
     covariance = parameter_covariance(fit)
     statures, sigma = _statures(fit, len(keypoints.names))
     source = _scale_source(given, floor, standing, float(np.sqrt(covariance[3, 3])))
-    return Calibration(camera, covariance, source, statures, sigma, standing, _notes(fit, upright, sizes, covariance))
+    notes = _notes(fit, upright, sizes, covariance)
+    return Calibration(camera, covariance, source, statures, sigma, standing, notes)
 
 
 def _starts(
@@ -173,7 +181,7 @@ def _starts(
     """Cameras to start from for each way to hang one: the best of a coarse grid."""
     if given.camera is not None:
         pitch = float(parameters_of(given.camera)[1])
-        return [(min(priors.modes, key=lambda mode: abs(mode.pitch - pitch)), [given.camera])]
+        return [(priors.nearest(pitch), [given.camera])]
     found, lowest = [], np.inf
     for mode in priors.modes:
         cameras = _grid(mode, priors, given, keypoints.width, keypoints.height)

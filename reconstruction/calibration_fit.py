@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from carescene.rendering.camera import Camera
 from carescene.rendering.lens import distort, undistort
-from reconstruction.camera_parameters import angles_of, rotation_of
+from reconstruction.camera_parameters import angles_of, camera_of, parameters_of, rotation_of
 from reconstruction.upright import (
     BENT_COVARIANCE,
     BENT_LEAN_COVARIANCE,
@@ -409,8 +409,29 @@ def _differentiate(evidence: Sequence[Evidence], camera: Camera, heights: np.nda
 
 
 def parameter_covariance(fit: Fit) -> Float[np.ndarray, "5 5"]:
-    """Covariance of (log f, pitch, roll, log h, k1), everything else left free."""
-    return np.linalg.inv(fit.information)[:5, :5]
+    """Covariance of (log f, pitch, roll, log h, k1), everything else left free.
+
+    The fit itself tilts the camera about its own two axes (`tilt_axes`), of which one may run against the pitch.
+    """
+    steps = 1e-6 * np.eye(5)
+    ends = [[parameters_of(move_camera(fit.camera, sign * step)) for step in steps] for sign in (1, -1)]
+    slope = (np.array(ends[0]) - np.array(ends[1])).T / 2e-6
+    return slope @ np.linalg.inv(fit.information)[:5, :5] @ slope.T
+
+
+def evidence_slope(
+    evidence: Sequence[Evidence], camera: Camera
+) -> tuple[Float[np.ndarray, "residual"], Float[np.ndarray, "residual 5"]]:
+    """Residuals of evidence that asks nothing of people, and their change with (log f, pitch, roll, log h, k1)."""
+    at = parameters_of(camera)
+
+    def residuals(parameters: np.ndarray) -> np.ndarray:
+        moved = camera_of(parameters, camera)
+        return np.concatenate([np.zeros(0), *(one(moved, np.zeros(0)) for one in evidence)])
+
+    steps = 1e-5 * np.eye(5)
+    slope = np.stack([(residuals(at + step) - residuals(at - step)) / 2e-5 for step in steps], axis=-1)
+    return residuals(at), slope
 
 
 def believe(

@@ -69,6 +69,10 @@ class CameraPriors:
     barrel: float = -0.03
     barrel_sd: float = 0.04
 
+    def nearest(self, pitch: float) -> PitchMode:
+        """The way to hang a camera that comes nearest to this pitch in radians."""
+        return min(self.modes, key=lambda mode: abs(mode.pitch - pitch))
+
     def evidence(self, mode: PitchMode) -> Evidence:
         """Residuals of a camera against the priors."""
 

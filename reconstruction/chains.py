@@ -40,6 +40,7 @@ class Chain:
         differences: weights that make an acceleration of three frames from this one on; 0 across a break.
         steps: seconds to the next frame, infinite across a break.
         depth, depth_precision: readings of the depth map, and one over their sigma.
+        upright: weight of the term that holds the person upright, 0 in frames without.
         depth_kind: "disparity" or "metres", see `reconstruction.problem.DepthTerm`.
     """
 
@@ -53,6 +54,7 @@ class Chain:
     steps: Float[np.ndarray, "frame"]
     depth: Float[np.ndarray, "frame landmark"]
     depth_precision: Float[np.ndarray, "frame landmark"]
+    upright: Float[np.ndarray, "frame"]
     depth_kind: str
 
     def __len__(self) -> int:
@@ -104,7 +106,8 @@ def _chain(problem: Problem, labels: PoseLabels, sigmas: Sigmas, person: int, fr
     return Chain(
         person, frames, np.where(seen[..., None], points.pixels[person, frames], 0.0).astype(np.float64), precision,
         labels.rotations[person, frames].astype(np.float64), information, differences, steps,
-        depth, depth_precision, "disparity" if problem.depth is None else problem.depth.kind,
+        depth, depth_precision, _upright(problem, sigmas, person, frames),
+        "disparity" if problem.depth is None else problem.depth.kind,
     )  # fmt: skip
 
 
@@ -121,6 +124,14 @@ def _differences(times: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.
     table = np.stack([2 / (one * (one + two)), -2 / (one * two), 2 / (two * (one + two))], axis=-1)
     weights[: max(len(times) - 2, 0)] = np.where(whole[:, None], table, 0.0)
     return steps, weights
+
+
+def _upright(problem: Problem, sigmas: Sigmas, person: int, frames: np.ndarray) -> np.ndarray:
+    """Together the upright frames of a person count `lean_count` times, each once at most."""
+    if problem.upright is None:
+        return np.zeros(len(frames))
+    upright = problem.upright[person, frames].astype(np.float64)
+    return upright * min(1.0, sigmas.repeats * sigmas.lean_count / max(float(upright.sum()), 1.0))
 
 
 def _depth(problem: Problem, person: int, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,9 @@ from reconstruction.window import Surface
 _SLOW: Final = 0.25
 # and so near, metres.
 _NEAR_M: Final = 0.05
+# The lowest skin that is at rest carries the body, so it is on the floor, even if a wrong camera has it as far above,
+# metres; lower than any bed.
+_SUPPORT_M: Final = 0.25
 # Frames are posed in pieces of this many, to bound memory.
 _PIECE: Final = 512
 # Points further from all furniture than this can be neither on nor in it after one more step, metres.
@@ -71,7 +74,8 @@ def contact_probability(
     """How likely each contact point rests on its surface: near and slow.
 
     exp(-(distance / 5 cm)^2 - (speed / 0.25 m/s)^2), with the slower of the movements to the next and from the previous
-    frame, so that the first frame of a stance counts.
+    frame, so that the first frame of a stance counts. The distance is that beyond the nearest slow skin of the frame,
+    if that is within a quarter of a metre, or if somebody stands: it rests, and the camera is wrong.
     """
     distance = (places * touched.normals).sum(-1) - touched.levels
     rates = np.where(np.isfinite(chain.steps[:-1]), 1 / chain.steps[:-1], np.inf)
@@ -79,7 +83,10 @@ def contact_probability(
         speed = np.linalg.norm(np.diff(places, axis=0), axis=-1) * rates[:, None]
     none = np.full((1, places.shape[1]), np.inf)
     slowest = np.fmin(np.concatenate([speed, none]), np.concatenate([none, speed]))
-    near = np.maximum(distance, 0.0) / _NEAR_M
+    nearest = np.where(slowest < _SLOW, distance, np.inf).min(axis=-1, keepdims=True)
+    stands = np.isfinite(nearest) & (chain.upright > 0)[:, None]
+    supported = np.where(stands | (nearest < _SUPPORT_M), np.maximum(nearest, 0.0), 0.0)
+    near = np.maximum(distance - supported, 0.0) / _NEAR_M
     return np.exp(-np.minimum(near**2 + (slowest / _SLOW) ** 2, 50.0))
 
 

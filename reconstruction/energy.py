@@ -14,6 +14,7 @@ from reconstruction.residuals_contact import apart_energy, penetration_energy, t
 from reconstruction.residuals_motion import acceleration_energy, slip_energy, turning_energy
 from reconstruction.residuals_pose import label_energy, limit_energy
 from reconstruction.residuals_seen import depth_energy, keypoint_energy
+from reconstruction.residuals_upright import upright_energy
 from reconstruction.sigmas import Sigmas
 from reconstruction.window import Common, Context, Window, make_window
 
@@ -28,6 +29,7 @@ TERMS: Final[dict[str, Callable[[Window], float]]] = {
     "acceleration": acceleration_energy,
     "turning": turning_energy,
     "limits": limit_energy,
+    "upright": upright_energy,
     "slip": slip_energy,
     "touch": touch_energy,
     "penetration": penetration_energy,

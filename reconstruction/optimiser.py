@@ -14,6 +14,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from carescene.humans.turns import exp_turn
+from carescene.rendering.camera import lens_folds
 from reconstruction.block_cholesky import NotPositiveError
 from reconstruction.camera_parameters import camera_of
 from reconstruction.chains import make_chains
@@ -28,6 +29,7 @@ from reconstruction.energy import chain_energy
 from reconstruction.initial import complete_labels, initial_state
 from reconstruction.landmarks import LandmarkModel, free_landmarks
 from reconstruction.normal_equations import Collector
+from reconstruction.placing import moved_places
 from reconstruction.posed import FREE_JOINTS, world_rotations
 from reconstruction.problem import Problem, State
 from reconstruction.reduction import Elimination, ReducedChain
@@ -118,6 +120,8 @@ class Optimiser:
                 if step is None:
                     continue
                 trial = self.moved(bodies, step, length, free)
+                if lens_folds(camera_of(trial.state.camera, self.problem.camera)):
+                    continue
                 after = self.energies_of(trial, contexts, free)
                 gain = sum(before.values()) - sum(after.values())
                 if gain > 0:
@@ -301,6 +305,7 @@ class Optimiser:
             offsets=state.offsets + OFFSET_BASIS @ change[OFFSETS],
         )
         betas = [before + length * more for before, more in zip(bodies.betas, step.betas, strict=True)]
+        cameras = tuple(camera_of(each.camera, self.problem.camera) for each in (bodies.state, state))
         for chain, own, before, place in zip(self.chains, step.frames, bodies.rotations, bodies.trans, strict=True):
             moved = length * own.reshape(len(chain), -1)
             turns = moved[:, 3:].reshape(len(moved), len(free), 3)
@@ -311,5 +316,5 @@ class Optimiser:
             after = before.copy()
             after[:, list(free)] = before[:, list(free)] @ exp_turn((world.swapaxes(-1, -2) @ turns[..., None])[..., 0])
             rotations.append(after)
-            trans.append(place + moved[:, :3])
+            trans.append(moved_places(place, moved[:, :3], cameras, change[CAMERA]))
         return Bodies(rotations, trans, betas, state)

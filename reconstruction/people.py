@@ -12,9 +12,11 @@ from jaxtyping import Float
 
 from carescene.errors import UserError
 from reconstruction.calibration import Calibration, calibrate
-from reconstruction.calibration_priors import GivenCamera
+from reconstruction.calibration_priors import CameraPriors, GivenCamera
+from reconstruction.camera_parameters import parameters_of
 from reconstruction.code_version import code_version
 from reconstruction.depth import Affinity, depth_in_metres, depth_readings, fit_affinity, floor_from_depth
+from reconstruction.floor_reading import FloorReading
 from reconstruction.lifter import lift
 from reconstruction.observations import DepthLabels, Keypoints, PoseLabels
 from reconstruction.problem import DepthTerm, Problem, State, Surroundings
@@ -22,6 +24,7 @@ from reconstruction.schedule import SolverOptions
 from reconstruction.solution import Solution
 from reconstruction.solver import Progress, solve
 from reconstruction.stage_progress import Report, StageProgress
+from reconstruction.upright import STATURE, STATURE_SD
 from reconstruction.work_files import WorkFolder, from_arrays, to_arrays, work_key
 
 _T = TypeVar("_T")
@@ -99,19 +102,24 @@ def recover_people(
     calibration = kept(
         "camera", Calibration, lambda _: calibrate(keypoints, given=given, labels=free), calibrates, given, free
     )
-    maps, term = None, None
+    maps, term, floor = None, None, None
     if stages.depth is not None:
         make = stages.depth
         maps = kept("depth", DepthLabels, lambda _: make(keypoints), stages.depth_key)
-        calibration, term = _with_depth(keypoints, maps, calibration, free, given)
+        calibration, term, floor = _with_depth(keypoints, maps, calibration, free, given)
     labeller = stages.labeller or (lambda points, found, _: lift(points, found.camera))
     labels_key = stages.labeller_key if stages.labeller else lifts
     labels = kept(
         "pose labels", PoseLabels, lambda report: labeller(keypoints, calibration, report), labels_key, calibration
     )
+    # Of the calibration only where to start and who is upright: its numbers come from the same key points, and would
+    # count twice.
+    persons = len(keypoints.names)
     problem = Problem(
-        keypoints, calibration.camera, calibration.covariance, calibration.statures, calibration.stature_sigma,
+        keypoints, calibration.camera, None, np.full(persons, STATURE), np.full(persons, STATURE_SD),
         camera_free=_free(stages.given), labels=labels, depth=term,
+        usual=CameraPriors().nearest(float(parameters_of(calibration.camera)[1])), known=_measured(stages.given),
+        floor=floor, upright=calibration.upright,
     )  # fmt: skip
     solution = solve_kept(problem, stages.options, work=work, progress=progress, stage="people")
     return Recovered(keypoints, calibration, labels, problem, solution, maps)
@@ -119,8 +127,8 @@ def recover_people(
 
 def _with_depth(
     keypoints: Keypoints, maps: DepthLabels, first: Calibration, free: PoseLabels, given: GivenCamera | None
-) -> tuple[Calibration, DepthTerm]:
-    """The camera once more with the floor that depth shows, and the readings at people."""
+) -> tuple[Calibration, DepthTerm, FloorReading | None]:
+    """The camera once more with the floor that depth shows, the readings at people, and that floor."""
     floor = floor_from_depth(maps, first.camera)
     calibration = first if floor is None else calibrate(keypoints, given=given, floor=floor, labels=free)
     affinity = fit_affinity(maps, calibration.camera, keypoints, calibration.upright)
@@ -131,7 +139,7 @@ def _with_depth(
         maps.kind, readings.person, readings.frame, readings.landmark, readings.value, readings.sigma,
         np.array([affinity.a, affinity.b]), affinity.covariance,
     )  # fmt: skip
-    return calibration, term
+    return calibration, term, floor
 
 
 def solve_kept(
@@ -206,6 +214,13 @@ def _run_file(work: WorkFolder, stage: str, key: str) -> Path:
         if file != wanted:
             file.unlink()
     return wanted
+
+
+def _measured(given: GivenCamera | None) -> GivenCamera | None:
+    """What was measured besides the lens or the whole camera, which the joint optimisation holds."""
+    if given is None or given.camera is not None or (given.distance is None and given.height is None):
+        return None
+    return GivenCamera(distance=given.distance, height=given.height)
 
 
 def _free(given: GivenCamera | None) -> tuple[bool, ...]:

@@ -58,3 +58,36 @@ def fit_positions(
         weight = scale / depth / np.sqrt(1 + (miss / _SOFT) ** 2)
     seen = (precision > 0).sum(axis=-1)
     return camera.eye + place @ camera.rotation, cost.sum(-1) / np.maximum(seen, 1), seen >= _LEAST_POINTS
+
+
+def moved_places(
+    places: Float[np.ndarray, "frame 3"],
+    steps: Float[np.ndarray, "frame 3"],
+    cameras: tuple[Camera, Camera],
+    change: Float[np.ndarray, "5"],
+) -> Float[np.ndarray, "frame 3"]:
+    """Where places come to by a step of places and camera that is straight in pixels and log depth.
+
+    Focal length and distance trade off along a curve of the world, on which the picture hardly changes. To first order
+    the result is `places + steps`; beyond it, the pixels and the logarithms of depth move evenly instead of the
+    metres, so that a step along that curve may be long.
+
+    Args:
+        places, steps: in the world, metres.
+        cameras: before and after the step.
+        change: of (log focal length, pitch, roll, log height, k1) from one to the other.
+    """
+    before, after = cameras
+    rotation = before.rotation
+    seen = (places - before.eye) @ rotation.T
+    turned = change[1] * np.cross(rotation[:, 0], seen) + change[2] * np.cross([0.0, 0.0, 1.0], seen)
+    moved = steps @ rotation.T + turned - change[3] * before.eye[2] * rotation[:, 2]
+    depth, deeper = seen[:, 2:], moved[:, 2:]
+    # Beside or behind the eye there are no pixels; there the world itself is straight.
+    ahead = depth > _NEAREST_M
+    depth = np.where(ahead, depth, 1.0)
+    flat = seen[:, :2] / depth
+    flat = (flat * (1 + change[0]) + (moved[:, :2] - flat * deeper) / depth) * np.exp(-change[0])
+    depth = depth * np.exp(np.clip(deeper / depth, -1.0, 1.0))
+    world = np.concatenate([flat * depth, depth], axis=-1) @ after.rotation + after.eye
+    return np.where(ahead, world, places + steps)

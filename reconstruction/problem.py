@@ -17,6 +17,9 @@ from carescene.humans.skeleton import NUM_JOINTS
 from carescene.rendering.camera import Camera
 from carescene.scenes.geometry import SceneGeometry
 from carescene.scenes.scene import Scene
+from reconstruction.calibration_fit import Evidence
+from reconstruction.calibration_priors import CameraPriors, GivenCamera, PitchMode
+from reconstruction.floor_reading import FloorReading
 from reconstruction.observations import LANDMARKS, Keypoints, PoseLabels
 
 # Somebody who is hidden for longer than this has no trajectory there, seconds.
@@ -58,25 +61,34 @@ class Problem:
     Attributes:
         keypoints: what is seen of whom; its frames are those of the solution.
         camera: prior mean, standing above (0, 0) and looking towards +y (`reconstruction.camera_parameters`).
-        camera_covariance: of (log focal length, pitch, roll, log height, k1).
+        camera_covariance: of (log focal length, pitch, roll, log height, k1); None if `usual` and `known` say all that
+            is known before. What the same key points told of the camera must not be said here once more.
         stature, stature_sigma: prior height of each person, metres.
         camera_free: which of the five may change; the others are held.
         labels: what a network believes about poses.
         depth: readings of a depth map.
         surroundings: furniture and walls; the floor z = 0 is always there.
+        usual: how the camera hangs, of which the usual focal lengths, tilts, heights and lenses follow.
+        known: what was measured of the camera: a distance on the floor, its height.
+        floor: what a depth map says about the floor.
+        upright: who is known to stand or walk in which frame.
         active: in which frames each person is solved for. By default those in which three points are seen, with gaps
             of up to a second bridged.
     """
 
     keypoints: Keypoints
     camera: Camera
-    camera_covariance: Float[np.ndarray, "5 5"]
+    camera_covariance: Float[np.ndarray, "5 5"] | None
     stature: Float[np.ndarray, "person"]
     stature_sigma: Float[np.ndarray, "person"]
     camera_free: tuple[bool, ...] = (True,) * 5
     labels: PoseLabels | None = None
     depth: DepthTerm | None = None
     surroundings: Surroundings | None = None
+    usual: PitchMode | None = None
+    known: GivenCamera | None = None
+    floor: FloorReading | None = None
+    upright: Bool[np.ndarray, "person frame"] | None = None
     active: Bool[np.ndarray, "person frame"] | None = None
 
     def __post_init__(self) -> None:
@@ -87,6 +99,7 @@ class Problem:
             "stature": (self.stature, (persons,)),
             "stature_sigma": (self.stature_sigma, (persons,)),
             "active": (self.active, (persons, frames)),
+            "upright": (self.upright, (persons, frames)),
             "labels.rotations": (
                 None if self.labels is None else self.labels.rotations,
                 (persons, frames, NUM_JOINTS, 3, 3),
@@ -118,6 +131,12 @@ class Problem:
     def frames(self) -> int:
         """Number of frames."""
         return self.keypoints.pixels.shape[1]
+
+    def camera_evidence(self) -> list[Evidence]:
+        """Residuals of a camera against what is usual and what was measured of it."""
+        found = [] if self.known is None else self.known.evidence()
+        found += [] if self.floor is None else [self.floor.evidence()]
+        return found + ([] if self.usual is None else [CameraPriors().evidence(self.usual)])
 
     def active_frames(self) -> Bool[np.ndarray, "person frame"]:
         """Frames in which each person is solved for."""

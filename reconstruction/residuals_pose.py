@@ -1,8 +1,10 @@
 """Terms of single poses: what a network believes about them, and how far joints turn."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from jaxtyping import Float
 
 from carescene.humans.skeleton import JOINT
 from carescene.humans.turns import log_slope, log_turn
@@ -13,6 +15,21 @@ from reconstruction.posed import FREE_JOINTS
 from reconstruction.window import CAMERA, Window
 
 _LIMITED: Final = tuple(joint for joint in FREE_JOINTS if joint != JOINT["pelvis"])
+
+
+def _ranges() -> Float[np.ndarray, "24 2 3"]:
+    # Motion capture that was fitted to this body lets collars sink and turn by 44 degrees where arms hang or reach
+    # forward (99 % of frames); with the anatomical 18 degrees, wrong collars bent arms and, through them, the lens.
+    ranges = LIMITS.copy()
+    low, high = np.radians([-24.0, -30.0, -45.0]), np.radians([20.0, 45.0, 35.0])
+    ranges[JOINT["left_collar"]] = low, high
+    # A mirror image keeps turns about x and swaps the sense of the others.
+    ranges[JOINT["right_collar"]] = [[low[0], *-high[1:]], [high[0], *-low[1:]]]
+    return ranges
+
+
+# How far joints turn: low and high end of the three components of their rotation vectors, radians.
+JOINT_RANGES: Final = _ranges()
 
 
 def label_energy(window: Window) -> float:
@@ -69,9 +86,7 @@ def limit_energy(window: Window) -> float:
     Ranges are boxes against a neutral pose (`carescene.simulation.pose_limits`).
     """
     posed, joints = window.now, list(_LIMITED)
-    vectors = log_turn(NEUTRAL[joints].swapaxes(-1, -2) @ posed.rotations[:, joints])
-    low, high = LIMITS[joints, 0], LIMITS[joints, 1]
-    over = np.maximum(vectors - high, 0) + np.minimum(vectors - low, 0)
+    vectors, over = beyond_limits(log_turn(NEUTRAL[joints].swapaxes(-1, -2) @ posed.rotations[:, joints]), joints)
     residual = over / window.sigmas.limit
     if window.into is not None and len(window.free) > 1:
         frame, joint = np.nonzero(residual.any(axis=-1))
@@ -85,3 +100,21 @@ def limit_energy(window: Window) -> float:
         window.into.squares[0, frame[:, None, None], columns[:, :, None], columns[:, None]] += square
         window.into.slope[frame[:, None], columns] += force[..., 0]
     return float((residual**2).sum()) / 2
+
+
+def beyond_limits(
+    vectors: Float[np.ndarray, "frame joint 3"], joints: Sequence[int]
+) -> tuple[Float[np.ndarray, "frame joint 3"], Float[np.ndarray, "frame joint 3"]]:
+    """How far turns are beyond the range of their joints, radians, and the rotation vectors that say so.
+
+    A turn of more than a quarter is also one of the other sense; the vector that is less beyond the range counts. So a
+    raised arm costs the same on both sides of half a turn, where vectors of length at most pi jump to the other sense.
+    """
+    low, high = JOINT_RANGES[joints, 0], JOINT_RANGES[joints, 1]
+    angle = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    far = angle > np.pi / 2
+    other = np.where(far, vectors * (1 - 2 * np.pi / np.where(far, angle, 1.0)), vectors)
+    both = np.stack([vectors, other])
+    over = np.maximum(both - high, 0) + np.minimum(both - low, 0)
+    wrong = (over[1] ** 2).sum(-1, keepdims=True) < (over[0] ** 2).sum(-1, keepdims=True)
+    return np.where(wrong, other, vectors), np.where(wrong, over[1], over[0])

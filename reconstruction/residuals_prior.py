@@ -4,7 +4,8 @@ import numpy as np
 from jaxtyping import Float
 
 from carescene.humans.body import NUM_BETAS
-from reconstruction.camera_parameters import parameters_of
+from reconstruction.calibration_fit import evidence_slope
+from reconstruction.camera_parameters import camera_of, parameters_of
 from reconstruction.chains import stature_model
 from reconstruction.problem import Problem, State
 from reconstruction.sigmas import Sigmas
@@ -31,16 +32,27 @@ def shape_energy(
 def common_energy(
     problem: Problem, state: State, sigmas: Sigmas
 ) -> tuple[dict[str, float], Float[np.ndarray, "unknown unknown"], Float[np.ndarray, "unknown"]]:
-    """Priors of camera, affinity and offsets: energies by name, curvature and gradient over the common unknowns."""
+    """Priors of camera, affinity and offsets: energies by name, curvature and gradient over the common unknowns.
+
+    What is usual and what was measured of the camera is taken where it is now, since a focal length may be a third off
+    at first. Like all priors of shared unknowns, all count `Sigmas.repeats` times.
+    """
     square, slope = np.zeros((NUM_COMMON, NUM_COMMON)), np.zeros(NUM_COMMON)
     energies = {}
 
     def add(name: str, at: np.ndarray, off: np.ndarray, covariance: np.ndarray) -> None:
         information = sigmas.repeats * np.linalg.inv(covariance)
-        square[at[:, None], at], slope[at] = information, information @ off
+        square[at[:, None], at] += information
+        slope[at] += information @ off
         energies[name] = float(off @ information @ off) / 2
 
-    add("camera", CAMERA, state.camera - parameters_of(problem.camera), problem.camera_covariance)
+    if problem.camera_covariance is not None:
+        add("camera", CAMERA, state.camera - parameters_of(problem.camera), problem.camera_covariance)
+    if evidence := problem.camera_evidence():
+        off, change = evidence_slope(evidence, camera_of(state.camera, problem.camera))
+        square[CAMERA[:, None], CAMERA] += sigmas.repeats * change.T @ change
+        slope[CAMERA] += sigmas.repeats * change.T @ off
+        energies["camera"] = energies.get("camera", 0.0) + sigmas.repeats * float(off @ off) / 2
     if problem.depth is not None:
         add("affinity", AFFINITY, state.affinity - problem.depth.affinity, problem.depth.affinity_covariance)
     # Mirrored pairs share their three numbers, so the basis has orthogonal columns of length √2.

@@ -27,9 +27,9 @@ class SolverOptions:
 
     sigmas: Sigmas = _SIGMAS
     root_iterations: int = 6
-    pose_iterations: int = 14
-    contact_iterations: int = 8
-    tolerance: float = 2e-3
+    pose_iterations: int = 30
+    contact_iterations: int = 30
+    tolerance: float = 1e-5
     offsets: bool = True
     std_scale: float = 1.0
 

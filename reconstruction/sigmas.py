@@ -34,6 +34,9 @@ class Sigmas:
         acceleration_kernel: of the same, in sigmas: beyond it costs grow linearly (falls end in a blow).
         turning: angular acceleration of each joint relative to its parent, rad/s^2.
         limit: of joint angles beyond their range, radians.
+        lean: of upright people from the vertical, ankles to neck, radians: stoops and how somebody carries a load last
+            a whole video, so that all upright frames of a person count as `lean_count` independent ones.
+        lean_count: see there.
         shape: of each beta; they are standard scores of a population.
         offset: of the constant offset between a detector's landmark and the body's, metres.
         depth_kernel: of depth readings, in their sigmas.
@@ -56,10 +59,12 @@ class Sigmas:
     acceleration_kernel: float = 3.0
     turning: float = 30.0
     limit: float = 0.1
+    lean: float = 0.08
+    lean_count: float = 1.5
     shape: float = 1.0
     offset: float = 0.015
     depth_kernel: float = 3.0
-    slip: float = 0.05
+    slip: float = 0.15
     touch: float = 0.1
     floor: float = 0.015
     furniture: float = 0.04

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from carescene.humans.kinematics import forward_kinematics
 from carescene.humans.rotations import matrix_to_rotvec, rotvec_to_matrix
 from carescene.humans.turns import exp_turn
-from carescene.simulation.pose_limits import LIMITS, NEUTRAL
+from carescene.simulation.pose_limits import NEUTRAL
 from reconstruction.camera_parameters import camera_of, parameters_of, plain_camera
 from reconstruction.chains import USUAL_FPS, landmark_points, stature_model
 from reconstruction.landmarks import free_landmarks
@@ -36,6 +36,7 @@ from reconstruction.observations import LANDMARKS, Keypoints, PoseLabels
 from reconstruction.optimiser import Optimiser
 from reconstruction.posed import FREE_JOINTS, place_points, pose_body
 from reconstruction.problem import Problem
+from reconstruction.residuals_pose import JOINT_RANGES
 from reconstruction.schedule import SolverOptions
 from reconstruction.sigmas import SMOOTH_JOINTS
 from reconstruction.window import NUM_OFFSETS, OFFSET_BASIS
@@ -186,7 +187,7 @@ class TorchEnergy:
         total = total + (weight[:, None, None] * change**2).sum() / sigmas.turning**2 / 2
         inner = [joint for joint in free if joint]
         vectors = matrix_to_rotvec(self.tensor(NEUTRAL[inner]).transpose(-1, -2) @ rotations[:, inner])
-        low, high = self.tensor(LIMITS[inner, 0]), self.tensor(LIMITS[inner, 1])
+        low, high = self.tensor(JOINT_RANGES[inner, 0]), self.tensor(JOINT_RANGES[inner, 1])
         over = (vectors - high).clamp(min=0) + (vectors - low).clamp(max=0)
         return total + (over**2).sum() / sigmas.limit**2 / 2
 

@@ -58,11 +58,10 @@ def log_slope(vectors: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*bat
     """Change of a rotation vector v with a small turn w on the right of exp(v): the inverse right Jacobian of SO(3).
 
     Its transpose is the change with a turn on the left (Sola et al. 2018, "A micro Lie theory", eq. 144).
+    Vectors may be longer than half a turn, up to a whole one.
     """
     angle = np.linalg.norm(vectors, axis=-1)[..., None, None]
-    safe = np.clip(angle, 1e-4, np.pi - 1e-6)
-    factor = np.where(
-        angle < 1e-3, 1 / 12 + angle**2 / 720, 1 / safe**2 - (1 + np.cos(safe)) / (2 * safe * np.sin(safe))
-    )
+    safe = np.clip(angle, 1e-4, 2 * np.pi - 1e-6)
+    factor = np.where(angle < 1e-3, 1 / 12 + angle**2 / 720, 1 / safe**2 - 1 / (2 * safe * np.tan(safe / 2)))
     cross = cross_matrix(vectors)
     return np.eye(3) + cross / 2 + factor * (cross @ cross)

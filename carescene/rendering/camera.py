@@ -237,17 +237,22 @@ def frame_motion(
     return max(cameras, key=size)
 
 
+def lens_folds(camera: Camera) -> bool:
+    """Whether OpenCV's polynomial folds back inside the picture, so that two directions fall on one pixel."""
+    width, height = camera.width, camera.height
+    border = np.array([[0, 0], [width, 0], [0, height], [width, height]], dtype=np.float64)
+    flat = undistort((border - camera.principal) / camera.scale, camera.distortion)
+    return float(np.linalg.norm(flat, axis=-1).max()) > model_end(camera.distortion)[0]
+
+
 def check_lens(camera: Camera) -> Camera:
     """The camera, if its lens shows every pixel of its picture one direction.
 
     Raises:
         UserError: if OpenCV's polynomial folds back inside the picture, so that other programs would not agree.
     """
-    width, height = camera.width, camera.height
-    border = np.array([[0, 0], [width, 0], [0, height], [width, height]], dtype=np.float64)
-    flat = undistort((border - camera.principal) / camera.scale, camera.distortion)
-    reach, (end, _) = float(np.linalg.norm(flat, axis=-1).max()), model_end(camera.distortion)
-    if reach > end:
+    if lens_folds(camera):
+        end, _ = model_end(camera.distortion)
         raise UserError(
             f"Expected a lens whose image keeps growing up to the picture's corners, but got the distortion "
             f"{list(camera.distortion)} with {np.rad2deg(camera.hfov):.0f} degrees across: it folds back "

@@ -11,7 +11,7 @@ import pytest
 
 from carescene.errors import UserError
 from reconstruction.calibration import calibrate
-from reconstruction.calibration_fit import move_camera, tilt_axes
+from reconstruction.calibration_fit import Fit, move_camera, parameter_covariance, tilt_axes
 from reconstruction.calibration_priors import (
     CameraPriors,
     GivenCamera,
@@ -20,7 +20,7 @@ from reconstruction.calibration_priors import (
     lens_camera,
     read_camera,
 )
-from reconstruction.camera_parameters import parameters_of
+from reconstruction.camera_parameters import camera_of, parameters_of, plain_camera
 from reconstruction.floor_reading import FloorReading, floor_slope
 from reconstruction.gravity import bent_bodies, read_gravity
 from reconstruction.observations import Keypoints, PoseLabels
@@ -229,6 +229,23 @@ def test_tilting_a_camera_leaves_its_compass_direction_and_keeps_a_rotation() ->
         angle = np.arccos(moved.rotation[:, 2] @ camera.rotation[:, 2])
         assert angle == pytest.approx(np.hypot(0.02, 0.03), rel=1e-6)
         assert moved.focal == pytest.approx(camera.focal * np.exp(0.1))
+
+
+@pytest.mark.parametrize("pitch", [0.3, 0.7, 1.5])
+def test_the_covariance_is_that_of_the_five_parameters(pitch: float) -> None:
+    """The fit tilts about axes of its own: what it leaves open of them comes out as pitch and roll, with the sign."""
+    rng = np.random.default_rng(0)
+    camera = camera_of(np.array([np.log(900.0), pitch, 0.04, np.log(2.4), 0.0]), plain_camera(1280, 720, 900))
+    root = 1e-3 * (np.eye(5) + 0.4 * rng.standard_normal((5, 5)))
+    fit = Fit(camera, np.zeros((0, 6)), np.linalg.inv(root @ root.T), 0.0, np.zeros(0))
+    drawn = [parameters_of(move_camera(camera, root @ rng.standard_normal(5))) for _ in range(4000)]
+    expected = np.cov(np.array(drawn).T)
+    deviations = np.sqrt(np.diag(expected))
+    np.testing.assert_allclose(
+        parameter_covariance(fit) / np.outer(deviations, deviations),
+        expected / np.outer(deviations, deviations),
+        atol=0.08,
+    )
 
 
 def test_a_camera_file_is_read_back_and_other_files_are_refused(tmp_path: Path) -> None:

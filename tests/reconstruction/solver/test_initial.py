@@ -99,6 +99,10 @@ def test_contacts(glide: Callable[..., Any]) -> None:
     contact = contact_probability(chain, places, floor_surface(places, 0.02))
     assert contact[:, 0].min() > 0.9, "one jump leaves the frames on both sides of it resting"
     assert contact[:, 1:].max() < 1e-5
+    floating = places + np.array([0.0, 0.0, 0.2])
+    np.testing.assert_allclose(contact_probability(chain, floating, floor_surface(floating, 0.02)) > 0.9, contact > 0.9)
+    above = places + np.array([0.0, 0.0, 0.3])
+    assert contact_probability(chain, above, floor_surface(above, 0.02)).max() < 1e-5, "who sits on a bed is not pulled"
 
     def bench(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return points[:, 2] - 0.38, np.tile([0.0, 0.0, 1.0], (len(points), 1))
@@ -106,7 +110,7 @@ def test_contacts(glide: Callable[..., Any]) -> None:
     surfaces, touched = surfaces_near(places, bench, Sigmas())
     assert len(surfaces) == 2
     np.testing.assert_allclose(touched.levels[0], [0.0, 0.0, 0.38])
-    np.testing.assert_allclose(contact_probability(chain, places, touched)[:, 2], np.exp(-0.16))
+    np.testing.assert_allclose(contact_probability(chain, places, touched)[:, 2], np.exp(-0.04))
     assert len(contact_points().carrier) == len(set(map(tuple, contact_points().offsets)))
 
 

@@ -12,6 +12,8 @@ import torch
 from carescene.errors import UserError
 from carescene.scenes import generate_scene
 from carescene.scenes.geometry import SceneGeometry
+from reconstruction.calibration_priors import CameraPriors, GivenCamera, KnownDistance
+from reconstruction.floor_reading import FloorReading
 from reconstruction.problem import DepthTerm, load_state, scene_surroundings
 from reconstruction.problem_files import load_problem, save_problem
 
@@ -49,7 +51,12 @@ def test_files(glide: Callable[..., Any], tmp_path: Path) -> None:
     made = glide(frames=4, persons=2)
     one = np.array([0])
     depth = DepthTerm("metres", one, one, one, np.ones(1), np.ones(1), np.array([1.0, 0.0]), np.eye(2))
-    problem = dataclasses.replace(made.problem, depth=depth, camera_free=(True, True, False, True, True))
+    floor = FloorReading(np.array([0.0, 5e-4, 0.1]), np.eye(3), True, 0.05, 0.4, measured=True)
+    known = GivenCamera(distance=KnownDistance(np.array([[200.0, 500.0], [900.0, 600.0]]), 3), height=2.2)
+    problem = dataclasses.replace(
+        made.problem, depth=depth, camera_free=(True, True, False, True, True), camera_covariance=None,
+        usual=CameraPriors().modes[1], known=known, floor=floor, upright=np.ones((2, 4), bool),
+    )  # fmt: skip
     save_problem(problem, tmp_path / "seen.npz")
     again = load_problem(tmp_path / "seen.npz")
     np.testing.assert_array_equal(again.keypoints.pixels, problem.keypoints.pixels)
@@ -57,6 +64,10 @@ def test_files(glide: Callable[..., Any], tmp_path: Path) -> None:
     assert again.depth.kind == "metres" and again.camera_free == problem.camera_free
     assert again.keypoints.names == problem.keypoints.names
     np.testing.assert_allclose(again.camera.matrix, problem.camera.matrix)
+    assert again.camera_covariance is None and again.active is None and again.usual == problem.usual
+    np.testing.assert_array_equal(again.upright, problem.upright)
+    for evidence, before in zip(again.camera_evidence(), problem.camera_evidence(), strict=True):
+        np.testing.assert_allclose(evidence(made.camera, np.zeros(0)), before(made.camera, np.zeros(0)))
     made.truth.save(tmp_path / "state.npz", extra=np.arange(3))
     state, further = load_state(tmp_path / "state.npz")
     np.testing.assert_array_equal(state.rotations, made.truth.rotations)

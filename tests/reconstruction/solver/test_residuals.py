@@ -7,11 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from carescene.humans.skeleton import JOINT
+from carescene.humans.turns import exp_turn, log_turn
 from reconstruction import energy
+from reconstruction.calibration_priors import CameraPriors, GivenCamera, KnownDistance
+from reconstruction.floor_reading import FloorReading
 from reconstruction.kernels import geman_mcclure, soft_length, student
 from reconstruction.optimiser import Optimiser, Step
 from reconstruction.posed import FREE_JOINTS
 from reconstruction.problem import DepthTerm, State
+from reconstruction.residuals_pose import JOINT_RANGES, beyond_limits
 from reconstruction.residuals_prior import common_energy, shape_energy
 from reconstruction.sigmas import Sigmas
 from reconstruction.window import NUM_COMMON, NUM_SHARED
@@ -42,7 +47,7 @@ def busy(glide: Callable[..., Any], shaken: Callable[..., State]) -> tuple[Optim
     depth = DepthTerm("disparity", *where, values, np.full(3, 0.1), affinity, 0.01 * np.eye(2))
     problem = dataclasses.replace(
         made.problem, keypoints=keypoints, labels=labels, depth=depth, surroundings=around,
-        active=np.ones((2, len(TIMES)), bool),
+        active=np.ones((2, len(TIMES)), bool), upright=np.ones((2, len(TIMES)), bool),
     )  # fmt: skip
     state = shaken(made.truth, 0.3)
     trans = state.trans.copy()
@@ -132,14 +137,46 @@ def test_priors(glide: Callable[..., Any], shaken: Callable[..., State]) -> None
     way = rng.standard_normal(10)
     ahead, back = (shape_energy(state.betas[0] + sign * STEP * way, stature, 0.08, sigmas)[0] for sign in (1, -1))
     assert (ahead - back) / (2 * STEP) == pytest.approx(slope @ way, rel=1e-6)
-    energies, square, slope = common_energy(made.problem, state, sigmas)
+    known = GivenCamera(distance=KnownDistance(np.array([[200.0, 500.0], [900.0, 600.0]]), 3.0), height=2.2)
+    floor = FloorReading(np.array([0.0, 5e-4, 0.1]), np.diag([1e-9, 1e-9, 1e-4]), True, 0.05, 0.4)
+    problem = dataclasses.replace(made.problem, known=known, floor=floor, usual=CameraPriors().modes[0])
+    assert common_energy(problem, state, sigmas)[0]["camera"] > common_energy(made.problem, state, sigmas)[0]["camera"]
+    _, _, slope = common_energy(problem, state, sigmas)
     change = np.zeros(NUM_COMMON)
     change[2:7] = rng.standard_normal(5)
 
     def cost(size: float) -> float:
         moved = dataclasses.replace(state, camera=state.camera + size * change[2:7])
-        return sum(common_energy(made.problem, moved, sigmas)[0].values())
+        return sum(common_energy(problem, moved, sigmas)[0].values())
 
     ahead, back = cost(STEP), cost(-STEP)
     assert (ahead - back) / (2 * STEP) == pytest.approx(slope @ change, rel=1e-6)
+    # What was measured is no square of the five: its curvature is that of Gauss and Newton.
+    energies, square, slope = common_energy(made.problem, state, sigmas)
+    problem = made.problem
+    ahead, back = cost(STEP), cost(-STEP)
     assert (ahead + back - 2 * sum(energies.values())) / STEP**2 == pytest.approx(change @ square @ change, rel=1e-2)
+
+
+def test_limits_know_no_half_turn() -> None:
+    """An arm that is raised past half a turn from its neutral pose costs hardly more than one just before it."""
+    shoulder = JOINT["left_shoulder"]
+    axis = np.array([0.0, -1.0, 0.2]) / np.linalg.norm([0.0, -1.0, 0.2])
+    matrices = exp_turn(np.linspace(2.6, 3.6, 41)[:, None, None] * axis)
+    vectors, over = beyond_limits(log_turn(matrices), [shoulder])
+    np.testing.assert_allclose(exp_turn(vectors), matrices, atol=1e-9)
+    costs = (over**2).sum((1, 2))
+    assert costs.max() > 0.1, "the case must be beyond the range"
+    assert np.abs(np.diff(costs)).max() < 0.1, "no step of 1.4 degrees may jump"
+    low, high = JOINT_RANGES[shoulder]
+    inside = np.random.default_rng(0).uniform(low, high, (200, 1, 3))
+    inside = inside[np.linalg.norm(inside, axis=-1)[:, 0] < np.pi][:, None, 0]
+    np.testing.assert_array_equal(beyond_limits(inside, [shoulder])[1], 0.0)
+
+
+def test_ranges_are_mirrored() -> None:
+    """Both collars allow the same."""
+    left, right = JOINT_RANGES[JOINT["left_collar"]], JOINT_RANGES[JOINT["right_collar"]]
+    np.testing.assert_allclose(right[:, 0], left[:, 0])
+    np.testing.assert_allclose(right[:, 1:], -left[::-1, 1:])
+    assert (left[0] < left[1]).all()
