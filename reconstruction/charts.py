@@ -15,6 +15,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 30, 34
 # More points than pixels show nothing more; the highest of each group stays, so that no peak is lost.
 _POINTS: Final = 700
 _BAND: Final = "#f6d5cf"
+# Widths of a letter and of the square before a name, and the height of a row of names.
+_LETTER, _SQUARE, _ROW = 7.5, 24, 18
 
 
 def curve_chart(
@@ -57,7 +59,9 @@ def curve_chart(
         value = math.log10(y) if log else y
         return _HEIGHT - _BOTTOM - (value - low_y) / (high_y - low_y) * (_HEIGHT - _TOP - _BOTTOM)
 
-    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{html.escape(title, quote=True)}">']
+    heading = f"{title}, {y_label}"
+    names, height = _legend(list(thin), heading) if len(thin) > 1 else ([], _HEIGHT)
+    parts = [f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{html.escape(title, quote=True)}">']
     for start, end in bands:
         left, right = across(max(start, low_x)), across(min(end, high_x))
         if right > left:
@@ -78,19 +82,38 @@ def curve_chart(
         path = _path(x, y, across, down)
         parts.append(
             f'<path d="{path}" fill="none" stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="1.6" '
-            'stroke-linejoin="round"/>'
+            f'stroke-linejoin="round"{_dashes(number)}/>'
         )
     parts.append(f'<path d="M{_LEFT} {_TOP}V{_HEIGHT - _BOTTOM}H{_WIDTH - _RIGHT}" fill="none" stroke="#222"/>')
-    parts.append(_text(_LEFT, 14, f"{title}, {y_label}", "start", bold=True))
+    parts.append(_text(_LEFT, 14, heading, "start", bold=True))
     parts.append(_text((_LEFT + _WIDTH) / 2, _HEIGHT - 4, x_label, "middle"))
-    at = float(_WIDTH - _RIGHT)
-    if len(thin) > 1:
-        for number, name in reversed(list(enumerate(thin))):
-            parts.append(_text(at, 14, name, "end"))
-            at -= 7.5 * len(name) + 14
-            parts.append(f'<rect x="{at:.1f}" y="6" width="9" height="9" fill="{COLOURS[number % len(COLOURS)]}"/>')
-            at -= 10
+    for number, (name, at, y) in enumerate(names):
+        line = f'<path d="M{at:.1f} {y - 4}h16" stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="3"'
+        parts += [line + _dashes(number) + "/>", _text(at + 20, y, name, "start")]
     return "".join(parts) + "</svg>"
+
+
+def _dashes(number: int) -> str:
+    """A line's dashes where colours come round again."""
+    again = number // len(COLOURS)
+    return f' stroke-dasharray="{6 // again} 3"' if again else ""
+
+
+def _legend(names: Sequence[str], heading: str) -> tuple[list[tuple[str, float, int]], int]:
+    """Each name with its place, and the picture's height: beside the heading if there is room, else in rows below."""
+    widths = [_LETTER * len(name) + _SQUARE + 10 for name in names]
+    free = _WIDTH - _LEFT - _RIGHT
+    if sum(widths) < free - _LETTER * len(heading):
+        starts = _WIDTH - _RIGHT - np.cumsum(widths[::-1])[::-1]
+        return [(name, float(start), 14) for name, start in zip(names, starts, strict=True)], _HEIGHT
+    placed: list[tuple[str, float, int]] = []
+    at, y = float(_LEFT), _HEIGHT + 12
+    for name, width in zip(names, widths, strict=True):
+        if at > _LEFT and at + width > _LEFT + free:
+            at, y = float(_LEFT), y + _ROW
+        placed.append((name, at, y))
+        at += width
+    return placed, y + 6
 
 
 def round_ticks(top: float | int) -> list[float]:

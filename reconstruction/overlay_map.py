@@ -135,7 +135,7 @@ class FloorMap:
                 ends[:, axis] = value
                 pen.line(self.places(ends), fill=_GRID, width=1)
         # One metre, for scale.
-        left, bottom = 4 * _FINE, self.ground.shape[0] - 5 * _FINE
+        left, bottom = 4 * _FINE, self.ground.shape[0] - 8 * _FINE
         pen.line([(left, bottom), (left + self.scale, bottom)], fill=_INK, width=2 * _FINE)
         pen.text((left + self.scale + 3 * _FINE, bottom), "1 m", fill=_INK, font=_font(), anchor="lm")
 

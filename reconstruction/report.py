@@ -38,6 +38,8 @@ _MEASURES: Final = {
     "pose_std_deg": ("stated standard deviation of joints", "degrees", 1.0),
     "share_doubted": ("frames not to trust", "%", 100.0),
 }
+# What the solver tells of an iteration beside the energies.
+_NO_ENERGIES: Final = ("iteration", "stage", "gained", "kernel", "damping")
 _STYLE: Final = (
     "body{font:15px/1.45 system-ui,sans-serif;color:#222;max-width:860px;margin:2em auto;padding:0 1em}"
     "h1{font-size:1.5em}h2{font-size:1.15em;margin-top:1.8em}table{border-collapse:collapse;margin:.5em 0}"
@@ -222,7 +224,7 @@ def _energy_chart(energies: Sequence[Mapping[str, Any]]) -> str:
     terms = [
         name
         for name in dict.fromkeys(name for step in energies for name in step)
-        if name != "iteration" and any(_number(step.get(name)) > 0 for step in energies)
+        if name not in _NO_ENERGIES and any(_number(step.get(name)) > 0 for step in energies)
     ]
     steps = np.arange(len(energies), dtype=np.float64)
     series = {name: (steps, np.array([_number(step.get(name)) for step in energies])) for name in terms}

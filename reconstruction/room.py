@@ -117,7 +117,7 @@ def build_room(
     notes += [f"{each.thing.id} left out: the camera is inside it" for each in found if _holds(each.thing, camera.eye)]
     things, changes = arrange(free, polygon, joints)
     notes += changes
-    notes.append(f"{len(things)} pieces of furniture: {', '.join(thing.id for thing in things) or 'none'}")
+    notes.append(f"furniture: {', '.join(thing.id for thing in things) or 'none'}")
     height = max(height, *(thing.center[2] + thing.size[2] / 2 for thing in things)) if things else height
     scene = Scene(name, polygon, height, things)
     if seen is None:

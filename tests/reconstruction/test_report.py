@@ -8,6 +8,7 @@ from pathlib import Path
 import made_rooms as made
 import numpy as np
 
+from carescene.evaluation.plots import COLOURS
 from carescene.scenes import Scene
 from reconstruction.charts import curve_chart, round_ticks
 from reconstruction.quality import measure
@@ -96,6 +97,23 @@ def test_curves_break_where_nothing_is_known() -> None:
     heights = [float(pair.split()[1]) for pair in re.split("[ML]", path[1])[1:]]
     assert np.argmin(heights) == 3
     assert "nothing to show" in curve_chart("A", {"one": (x, np.full(6, np.nan))}, "s", "cm")
+
+
+def test_names_of_many_curves_stay_inside_and_apart() -> None:
+    """Twelve names do not fit beside the heading; colours that come round again are dashed."""
+    x = np.arange(4.0)
+    few = curve_chart("A", dict.fromkeys(("one", "two"), (x, x + 1)), "s", "cm")
+    many = curve_chart("A", {f"penetration {n}": (x, x + n) for n in range(12)}, "s", "cm")
+    places = {}
+    for chart, width in ((few, 0), (many, 12)):
+        height = float(re.search(r'viewBox="0 0 760 (\d+)"', chart)[1])
+        found = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="start">', chart)
+        places[width] = [(float(a), float(b)) for a, b in found]
+        assert all(56 <= a < 748 and b <= height for a, b in places[width])
+    assert [y for _, y in places[0]] == [14, 14] and min(y for _, y in places[12]) > 220
+    rows = {y: sorted(x for x, other in places[12] if other == y) for _, y in places[12]}
+    assert len(rows) > 1 and all((np.diff(row) > 100).all() for row in rows.values())
+    assert many.count("stroke-dasharray") == 2 * (12 - len(COLOURS)) and "stroke-dasharray" not in few
 
 
 def test_long_curves_keep_their_peaks() -> None:
