@@ -20,7 +20,7 @@ from carescene.rendering.camera import Camera, camera_from_dict
 from carescene.scenes import scene_to_dict
 from reconstruction.calibration import Calibration
 from reconstruction.code_version import code_version
-from reconstruction.depth_anything import predict_depth, sparse_frames
+from reconstruction.depth_anything import DepthAnything, predict_depth, sparse_frames
 from reconstruction.depth_recorded import read_recorded_depth
 from reconstruction.detect import detect_people
 from reconstruction.footage import Footage
@@ -211,13 +211,13 @@ class _Maker:
         labeller, depth, labeller_key, depth_key = None, None, "", ""
         if request.prohmr is not None:
             labeller_key = work_key(self.key, request.prohmr, code_version("reconstruction.pose_labels"))
-            # At once: another network's checkpoint is refused before hours of work.
+            # Both networks at once: what is none is refused before hours of work.
             labeller = partial(self._prohmr, load_prohmr(request.prohmr), labeller_key)
         if request.depth is not None:
             # A name of the hub is no file; its weights are taken to stay what they are.
             source = Path(request.depth) if Path(request.depth).exists() else request.depth
             depth_key = work_key(self.key, source, code_version(*_DEPTHS))
-            depth = self._depth
+            depth = partial(self._depth, None if _recorded(request.depth) else DepthAnything(request.depth))
         return PeopleStages(request.given, labeller, depth, labeller_key, depth_key)
 
     def _prohmr(
@@ -227,18 +227,18 @@ class _Maker:
         resume = self.work.unfinished("pose labels", work_key(key, keypoints, calibration.camera))
         return prohmr_labels(network, pictures, keypoints, calibration.camera, resume=resume, progress=report)
 
-    def _depth(self, keypoints: Keypoints) -> DepthLabels:
-        """Depth labels as `request.depth` says: recorded beside the colours or in files, or of a network."""
-        wanted, footage = self.request.depth or RECORDED, self.stretch.footage
-        path = Path(wanted)
-        if wanted == RECORDED or path.is_file() or (path.is_dir() and any(path.glob("*.png"))):
-            return read_recorded_depth(None if wanted == RECORDED else path, footage, keypoints)
+    def _depth(self, network: DepthAnything | None, keypoints: Keypoints) -> DepthLabels:
+        """Depth labels of a network, or else recorded beside the colours or in files, as `request.depth` says."""
+        footage = self.stretch.footage
+        if network is None:
+            path = None if self.request.depth in (None, RECORDED) else Path(self.request.depth)
+            return read_recorded_depth(path, footage, keypoints)
         plate = self._plate(keypoints)
         longest = max(plate.picture.shape[:2])
         chosen = sparse_frames(keypoints.times)
         at = {int(keypoints.frames[index]): int(index) for index in chosen}
         pictures = ((at[frame], picture) for frame, picture in footage.pictures(sorted(at), longest))
-        return predict_depth(plate.picture, pictures, model=wanted, progress=False)
+        return predict_depth(plate.picture, pictures, model=network, progress=False)
 
     def _film(self, clip: Clip, camera: Camera, room: Room, keypoints: Keypoints, trusted: np.ndarray) -> None:
         length = film_length(clip, _FILM_FPS)
@@ -282,6 +282,12 @@ class _Maker:
                 recovered.solution.energies, part.seconds, notes, self.request.settings,
             ),
         )  # fmt: skip
+
+
+def _recorded(depth: str) -> bool:
+    """Whether depth was recorded, and not to be had of a network."""
+    path = Path(depth)
+    return depth == RECORDED or path.is_file() or (path.is_dir() and any(path.glob("*.png")))
 
 
 def _guesses(frames: int, people: int, prohmr: bool = False) -> dict[str, float]:

@@ -41,7 +41,9 @@ class StageProgress:
     @contextmanager
     def stage(self, name: str) -> Iterator[Report]:
         """Time a stage; the block is given a function to call with the share that is done."""
-        guess, start = self._guesses.get(name, 1.0), time.perf_counter()
+        # A stage that comes once more, or that nobody guessed, was not counted in the bar's length.
+        guess = 0.0 if name in self.seconds else self._guesses.get(name, 0.0)
+        start = time.perf_counter()
         self._bar.set_description_str(name)
 
         def report(share: float) -> None:

@@ -38,3 +38,17 @@ def test_a_stage_that_fails_leaves_no_time(capsys: pytest.CaptureFixture[str]):
         raise ValueError("broken")
     bar.close()
     assert bar.seconds == {} and capsys.readouterr().err == ""
+
+
+def test_stages_that_come_again_or_were_not_guessed_do_not_overfill_the_bar(capsys: pytest.CaptureFixture[str]):
+    bar = StageProgress({"room": 1.0, "kept": 1.0, "film": 2.0})
+    bar.skip("kept")
+    for name in ("room", "room", "kept", "other"):
+        with bar.stage(name):
+            pass
+    assert " 33%" in capsys.readouterr().err
+    with bar.stage("film"):
+        pass
+    bar.close()
+    assert "100%" in capsys.readouterr().err
+    assert list(bar.seconds) == ["room", "kept", "other", "film"]
