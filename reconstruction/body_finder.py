@@ -32,9 +32,11 @@ _REACH, _GROWTH = 0.6, 1.5
 _LOOMING, _PIECE = np.e, 2.0
 # Two bodies this near, in radii, are one.
 _SAME: Final = 0.3
-# A body that the person network surely sees this much larger or smaller, or off by more than _SAME, was seen wrongly.
-# So was one that is so much surer of its limbs when it is looked at where that network sees it.
-_RESIZED, _SURELY, _SURER = 1.25, 0.85, 0.1
+# Two circles are around the same body if they are this near to each other in size, and nearer than _SAME.
+_RESIZED: Final = 1.25
+# A body that the person network surely sees this much larger or smaller, or not there, was seen wrongly; networks
+# differ by less. So was one that is so much surer of its limbs when it is looked at where that network sees it.
+_WRONG, _SURELY, _SURER = 1.4, 0.85, 0.1
 # The person network looks for the whole of a body in the square around a circle this many times as large.
 _WIDER: Final = 2.0
 # A newcomer whose box shares more than this with somebody's, of the smaller of the two, is that somebody.
@@ -210,7 +212,7 @@ class BodyFinder:
             other = self._best(picture, [circle])
             if other is None or other.score < _BEGIN or not _alike(other.circle, circle):
                 continue
-            wrong = opinion != Opinion.SAME and score > _SURELY and not _alike(other.circle, body.circle)
+            wrong = opinion != Opinion.SAME and score > _SURELY and not _alike(other.circle, body.circle, _WRONG)
             surer = other.score > body.score + _SURER
             if _shared(body, other) < _CONTAINED or not (wrong or surer):
                 continue
@@ -311,10 +313,10 @@ def _taken_back(one: _Followed, body: FoundBody) -> FoundBody:
     )
 
 
-def _alike(one: BodyCircle, other: BodyCircle) -> bool:
+def _alike(one: BodyCircle, other: BodyCircle, resized: float = _RESIZED) -> bool:
     """Whether two circles are around the same body, at the same place and about as large."""
     larger = max(one.radius, other.radius) / max(min(one.radius, other.radius), 1e-6)
-    return larger < _RESIZED and one.distance(other) < _SAME
+    return larger < resized and one.distance(other) < _SAME
 
 
 def _part_of(body: FoundBody, others: Sequence[FoundBody]) -> bool:
