@@ -191,6 +191,8 @@ def open_footage(path: Path | str, view: str = "auto") -> Footage:
 def _read_stamps(path: Path) -> tuple[np.ndarray, float, np.ndarray]:
     """Times of all frames in the order they are shown, without decoding any."""
     with av.open(str(path)) as file:
+        if not file.streams.video:
+            raise UserError(f"Expected a video, but '{path}' holds no pictures. It may be sound alone. Give a film.")
         stream = file.streams.video[0]
         packets = {packet.pts: packet.is_keyframe for packet in file.demux(stream) if packet.pts is not None}
         unit = float(stream.time_base or 0)

@@ -46,6 +46,19 @@ def write_film(
     return path
 
 
+def write_sound(path: Path) -> Path:
+    """Write an mp4 that holds a second of noise and no picture."""
+    noise = np.random.default_rng(0).normal(0, 0.1, (44, 1, 1024)).astype(np.float32)
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("aac", rate=44100)
+        for number, samples in enumerate(noise):
+            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 44100, 1024 * number
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    return path
+
+
 def turned_by_metadata(path: Path) -> Path:
     """Write into an mp4, in place, that players are to turn its pictures by a quarter, clockwise."""
     content = path.read_bytes()

@@ -138,8 +138,11 @@ def test_what_is_no_video(tmp_path: Path) -> None:
     text.write_text("not a film at all" * 100)
     with pytest.raises(UserError, match="no video"):
         open_footage(text)
-    with pytest.raises(UserError, match="none at"):
-        open_footage(tmp_path / "nowhere.mp4")
+    for nothing in (tmp_path / "nowhere.mp4", tmp_path):
+        with pytest.raises(UserError, match="none at"):
+            open_footage(nothing)
+    with pytest.raises(UserError, match="no pictures"):
+        open_footage(made.write_sound(tmp_path / "sound.mp4"))
     with pytest.raises(UserError, match="1 picture"):
         open_footage(made.write_film(tmp_path / "one.mp4", [ROOM]))
 
