@@ -9,14 +9,17 @@ import made_people as people
 import made_videos as films
 import numpy as np
 import pytest
+import torch
+from made_networks import tiny_depth_anything
 
 from carescene.clips import load_clip
 from carescene.errors import UserError
-from carescene.rendering.camera import camera_from_dict
+from carescene.rendering.camera import Camera, camera_from_dict
 from carescene.scenes import load_scene
 from lightning_app.main import main
 from reconstruction.formats import write_keypoints
 from reconstruction.observations import Keypoints
+from reconstruction.prohmr import ProHmr
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +82,7 @@ def test_no_pixel_of_the_video_is_written(result: Path, video: Path):
     structure = np.corrcoef(first.mean(-1).ravel(), room.mean(-1).ravel())[0, 1]
     assert abs(structure) < 0.5
     kept = {path.suffix for path in result.rglob("*") if path.is_file()}
-    assert kept <= {".npz", ".json", ".html", ".mp4"}
+    assert kept <= {".npz", ".json", ".html", ".mp4", ".txt"}
 
 
 @pytest.mark.slow
@@ -134,6 +137,67 @@ def test_nobody_in_view_is_refused(tmp_path: Path, video: Path, monkeypatch: pyt
     monkeypatch.setattr("reconstruction.part.detect_people", nobody)
     with pytest.raises(UserError, match="nobody was found"):
         reconstruct(Request(video, tmp_path / "out", show_progress=False))
+
+
+def empty_floor(camera: Camera, width: int, height: int) -> np.ndarray:
+    """Depth of a floor up to a wall 9 m away, `(height, width)`."""
+    x, y = np.meshgrid(
+        (np.arange(width) + 0.5) * camera.width / width, (np.arange(height) + 0.5) * camera.height / height
+    )
+    rays = camera.rays(np.stack([x, y], axis=-1))
+    with np.errstate(divide="ignore"):
+        to_floor = np.where(rays[..., 2] < 0, -camera.eye[2] / rays[..., 2], np.inf)
+    to_wall = 9.0 / rays[..., 1]
+    return np.minimum(to_floor, to_wall) * (rays @ camera.rotation[2])
+
+
+@pytest.mark.slow
+def test_networks_that_the_user_has_are_used(
+    tmp_path: Path, video: Path, keypoints: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """ProHMR with random weights, Depth Anything that sees the floor: what they say is taken and told in the report."""
+
+    class Quick(ProHmr):
+        def features(self, crops: torch.Tensor) -> torch.Tensor:
+            return crops.reshape(len(crops), -1)[:, :: 3 * 224 * 224 // 2048][:, :2048]
+
+    torch.manual_seed(0)
+    weights = tmp_path / "checkpoint.pt"
+    weights.write_bytes(b"some")
+    monkeypatch.setattr("reconstruction.part.load_prohmr", lambda path: Quick().eval())
+    monkeypatch.setattr("reconstruction.label_chunks.CHUNK", 4)
+    # Its own answer is the same everywhere, of which no scale can be told.
+    floor = empty_floor(people.ward_camera(), 98, 56)
+    monkeypatch.setattr("reconstruction.depth_anything.DepthAnything.predict", lambda self, picture: floor)
+    depth = tiny_depth_anything(tmp_path / "depth", "metric")
+    arguments = ["reconstruct", str(video), "--out", str(tmp_path / "out"), "--keypoints", str(keypoints)]
+    assert main([*arguments, "--prohmr", str(weights), "--depth", str(depth)]) == 0
+    notes = json.loads((tmp_path / "out" / "report.json").read_text())["notes"]
+    assert any("Pose labels: ProHMR. Depth: depth." in note for note in notes)
+    kept = {path.name for path in (tmp_path / "out" / "work").iterdir()}
+    assert {"depth.npz", "pose labels.npz"} <= kept
+    assert not any((tmp_path / "out" / "work" / name).is_dir() for name in kept)
+    assert (tmp_path / "out" / "scan.ply").is_file()
+    # Another network is refused before any work.
+    capsys.readouterr()
+    assert main([*arguments[:3], str(tmp_path / "new"), "--depth", str(tmp_path)]) == 2
+    assert "Expected a Depth Anything network" in capsys.readouterr().err
+    assert not list((tmp_path / "new").rglob("*.npz"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("letter_encoder")
+def test_what_was_written_is_trained_on(
+    result: Path, prepared_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    config = Path(__file__).resolve().parents[2] / "configs" / "diffusion" / "world_debug.yaml"
+    small = [f"--model.denoiser.{name}" for name in ("dim=32", "depth=1", "heads=2", "hidden=32")]
+    folders = f"--data.data_dirs=[{prepared_folder},{result / 'training'}]"
+    options = [folders, "--data.batch_size=4", "--trainer.fast_dev_run=true", "--trainer.accelerator=cpu"]
+    assert main(["fit", "--config", str(config), *small, *options]) == 0
+    packed = json.loads(next((prepared_folder / "packs").glob("world-*/pack.json")).read_text())
+    assert "walk_00000" in {sequence["id"] for sequence in packed["sequences"]}
 
 
 @pytest.mark.slow
