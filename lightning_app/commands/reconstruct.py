@@ -2,8 +2,8 @@
 
 Writes the people with error bars (clips/NAME.npz and .json, 20 frames per second), the room (scene.json), the camera
 (camera.json), the key points (keypoints.json, COCO, to be corrected and given back with --keypoints), a film
-(overlay.mp4: input, bodies over it, view from above) and a report (report.html, report.json). After a kill the same
-command goes on where it was.
+(overlay.mp4: input, bodies over it, view from above), a report (report.html, report.json) and what of it can be trained
+on (training/). After a kill the same command goes on where it was.
 """
 
 import json
