@@ -12,6 +12,7 @@ from carescene.simulation.pose_limits import LIMITS, NEUTRAL
 from reconstruction.chains import USUAL_FPS
 from reconstruction.kernels import student
 from reconstruction.posed import FREE_JOINTS
+from reconstruction.sigmas import Sigmas
 from reconstruction.window import CAMERA, Window
 
 _LIMITED: Final = tuple(joint for joint in FREE_JOINTS if joint != JOINT["pelvis"])
@@ -32,6 +33,11 @@ def _ranges() -> Float[np.ndarray, "24 2 3"]:
 JOINT_RANGES: Final = _ranges()
 
 
+def label_temper(frame_weight: Float[np.ndarray, "frame"], sigmas: Sigmas) -> Float[np.ndarray, "frame"]:
+    """How much the label of a frame counts, at most 1: those within `Sigmas.label_memory` count as one together."""
+    return np.minimum(frame_weight / USUAL_FPS / sigmas.label_memory, 1.0)
+
+
 def label_energy(window: Window) -> float:
     """Half the sum of tempered Student t costs of w' information w, with R_j = mean_j exp(w_j).
 
@@ -50,7 +56,7 @@ def label_energy(window: Window) -> float:
     pulled = (information @ flat[..., None])[..., 0]
     squares = (pulled * flat).sum(-1)
     cost, weight = student(squares, sigmas.label_freedom)
-    temper = np.minimum(chain.frame_weight[window.own] / USUAL_FPS / sigmas.label_memory, 1.0)
+    temper = label_temper(chain.frame_weight[window.own], sigmas)
     if window.into is not None:
         weight = temper * weight
         # A turn ω in the world is G' ω in the joint's own frame.

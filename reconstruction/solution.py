@@ -14,11 +14,12 @@ from carescene.rendering.camera import Camera
 from reconstruction.camera_parameters import camera_of
 from reconstruction.chains import Chain, stature_model
 from reconstruction.energy import CHUNK
-from reconstruction.label_spread import label_information, limited_by_labels
+from reconstruction.label_spread import label_information, label_scale, limited_by_labels
 from reconstruction.observations import LANDMARKS, Keypoints
 from reconstruction.optimiser import Optimiser
 from reconstruction.posed import FREE_JOINTS, Posed, point_slopes, pose_body
 from reconstruction.problem import State
+from reconstruction.residuals_pose import label_temper
 from reconstruction.residuals_seen import keypoint_distances
 from reconstruction.window import CAMERA, Common, Context, make_window
 
@@ -92,7 +93,8 @@ def make_solution(optimiser: Optimiser) -> Solution:
     """The state of an optimisation with everything that follows from it: error bars from the same factorisation.
 
     Variances of a frame's unknowns are the diagonal blocks of the inverse of the person's own equations, plus what the
-    uncertainty of the shared unknowns adds. Turns are known at least as well as the frame's own label says.
+    uncertainty of the shared unknowns adds. Turns are known at least as well as the frame's own label says, times how
+    well the person's labels fit.
     """
     run, problem, scale = optimiser.run, optimiser.problem, optimiser.options.std_scale
     size = (problem.persons, problem.frames)
@@ -164,15 +166,18 @@ class _Spread:
         inverse = elimination.factor.inverse_diagonal()
         frames = len(inverse)
         turns, places, positions = np.empty((3, frames, NUM_JOINTS, 3))
+        squares, left, counts = 0.0, 0.0, 3 * len(FREE_JOINTS)
         for part, slopes, posed in self._pieces(index):
             through = (slopes.reshape(len(slopes), -1, slopes.shape[-1]) @ inverse[part]).reshape(slopes.shape)
             places[part] = (through * slopes).sum(axis=-1)
             positions[part] = posed.joints
             # A turn ω in the world is G' ω in the joint's own frame.
             own = posed.world[:, FREE_JOINTS]
-            whole = self._limited(index, part, posed, inverse[part, 3:, 3:])
+            whole, fit, free = self._limited(index, part, posed, inverse[part, 3:, 3:])
+            squares, left = squares + fit, left + free
             blocks = np.einsum("fjajb->fjab", whole.reshape(len(slopes), *2 * (len(FREE_JOINTS), 3)))
             turns[part] = _per_joint(((own.swapaxes(-1, -2) @ blocks).swapaxes(-1, -2) * own).sum(axis=-2))
+        turns *= label_scale(squares, left, counts)
         self._alone.append((turns, places, np.einsum("fii->fi", inverse)[:, :3].copy()))
         self._carried.append(reduced.carried.reshape(frames, -1, len(at)))
         self.joints.append(positions)
@@ -199,18 +204,24 @@ class _Spread:
             turns[part] += _per_joint(((own @ turned) ** 2).sum(-1))
         return turns, places, moves
 
-    def _limited(self, index: int, part: slice, posed: Posed, covariance: np.ndarray) -> np.ndarray:
+    def _limited(
+        self, index: int, part: slice, posed: Posed, covariance: np.ndarray
+    ) -> tuple[np.ndarray, float, float]:
+        # Covariances of turns, squared distances from labels, and how many numbers of the labels are left.
         optimiser = self.optimiser
-        labelled, information = label_information(
-            optimiser.chains[index],
+        chain, sigmas = optimiser.chains[index], optimiser.options.sigmas
+        labelled, information, squares = label_information(
+            chain,
             part,
             posed,
             camera_of(optimiser.run.state.camera, optimiser.problem.camera).rotation,
-            optimiser.options.sigmas.label_freedom,
+            sigmas.label_freedom,
         )
         whole = covariance.copy()
-        whole[labelled] = limited_by_labels(whole[labelled], information)
-        return whole
+        whole[labelled], taken = limited_by_labels(whole[labelled], information)
+        # Labels that share their errors count as one.
+        temper = label_temper(chain.frame_weight[part][labelled], sigmas)
+        return whole, float(temper @ squares), float(temper @ (covariance.shape[-1] - taken))
 
     def _columns(self, index: int) -> np.ndarray:
         own = self.betas(index)
