@@ -120,6 +120,9 @@ def test_mistakes_are_told_in_one_sentence(
         image["width"] = 700
     other.write_text(json.dumps(values))
     assert "another video" in told(str(video), "--keypoints", str(other))
+    square = tmp_path / "camera.json"
+    square.write_text(json.dumps({"K": [[500, 0, 320], [0, 500, 320], [0, 0, 1]], "width": 640, "height": 640}))
+    assert "another video" in told(str(video), "--keypoints", str(keypoints), "--camera", str(square))
 
 
 def test_nobody_in_view_is_refused(tmp_path: Path, video: Path, monkeypatch: pytest.MonkeyPatch):
@@ -165,13 +168,14 @@ def test_networks_that_the_user_has_are_used(
     weights = tmp_path / "checkpoint.pt"
     weights.write_bytes(b"some")
     monkeypatch.setattr("reconstruction.part.load_prohmr", lambda path: Quick().eval())
-    monkeypatch.setattr("reconstruction.label_chunks.CHUNK", 4)
+    monkeypatch.setattr("reconstruction.label_chunks.CHUNK", 2)
     # Its own answer is the same everywhere, of which no scale can be told.
     floor = empty_floor(people.ward_camera(), 98, 56)
     monkeypatch.setattr("reconstruction.depth_anything.DepthAnything.predict", lambda self, picture: floor)
     depth = tiny_depth_anything(tmp_path / "depth", "metric")
     arguments = ["reconstruct", str(video), "--out", str(tmp_path / "out"), "--keypoints", str(keypoints)]
-    assert main([*arguments, "--prohmr", str(weights), "--depth", str(depth)]) == 0
+    # Four pictures are enough: people who contradict their labels take many iterations.
+    assert main([*arguments, "--rate=2", "--prohmr", str(weights), "--depth", str(depth)]) == 0
     notes = json.loads((tmp_path / "out" / "report.json").read_text())["notes"]
     assert any("Pose labels: ProHMR. Depth: depth." in note for note in notes)
     kept = {path.name for path in (tmp_path / "out" / "work").iterdir()}
