@@ -70,7 +70,7 @@ class Calibration:
     Attributes:
         camera: above (0, 0), looking towards +y, the floor at z = 0.
         covariance: of (log f, pitch, roll, log h, k1).
-        scale_source: one sentence that says what fixed the scale, and how well.
+        scale_source: one sentence that says what fixed the scale.
         statures: of each person, metres.
         stature_sigma: their standard deviations, metres, given the camera's scale as it is.
         upright: who stands or walks upright in which frame, as far as this fit knows.
@@ -170,8 +170,8 @@ def calibrate(
         upright = 0.0
     covariance = parameter_covariance(fit)
     statures, sigma = _statures(fit, len(keypoints.names))
-    source = _scale_source(given, floor, standing, float(np.sqrt(covariance[3, 3])))
-    notes = _notes(fit, upright, sizes, covariance)
+    source = _scale_source(given, floor, standing)
+    notes = _notes(upright, sizes)
     return Calibration(camera, covariance, source, statures, sigma, standing, notes)
 
 
@@ -263,32 +263,27 @@ def _statures(fit: Fit, num_persons: int) -> tuple[np.ndarray, np.ndarray]:
     return posterior_stature(fit.heights[:num_persons]), np.sqrt(np.array(spread) + max(left, 0.0))
 
 
-def _scale_source(given: GivenCamera, floor: FloorReading | None, standing: np.ndarray, sigma: float) -> str:
+def _scale_source(given: GivenCamera, floor: FloorReading | None, standing: np.ndarray) -> str:
     if given.camera is not None:
         return "The camera that was given fixed the scale."
     if given.height is not None:
         return f"The given height of the camera ({given.height:.2f} m) fixed the scale."
-    about = f"lengths are known to about {100 * sigma:.0f} %"
     if given.distance is not None:
-        return f"The given distance on the floor ({given.distance.metres:.2f} m) fixed the scale; {about}."
+        return f"The given distance on the floor ({given.distance.metres:.2f} m) fixed the scale."
     if floor is not None and floor.measured:
-        return f"The recorded depth of the floor fixed the scale; {about}."
+        return "The recorded depth of the floor fixed the scale."
     people = int(standing.any(-1).sum())
     if people:
         who = "one person" if people == 1 else f"{people} people"
         return (
             f"The stature of {who} seen upright ({STATURE:.2f} m, give or take {STATURE_SD:.2f} m each) "
-            f"fixed the scale; {about}."
+            "fixed the scale."
         )
-    return (
-        "Nobody was seen upright: the usual height of cameras and the size of bodies in the picture fixed the scale; "
-        f"{about}."
-    )
+    return "Nobody was seen upright: the usual height of cameras and the size of bodies in the picture fixed the scale."
 
 
-def _notes(fit: Fit, upright: float, sizes: SizeReadings | None, covariance: np.ndarray) -> tuple[str, ...]:
+def _notes(upright: float, sizes: SizeReadings | None) -> tuple[str, ...]:
     notes = []
-    log_focal, pitch = np.sqrt(np.diag(covariance))[:2]
     if not upright:
         notes.append(
             "Nobody stands or walks in view, so focal length and tilt are little more than those of a usual camera. "
@@ -296,10 +291,6 @@ def _notes(fit: Fit, upright: float, sizes: SizeReadings | None, covariance: np.
         )
     elif upright < _PLENTY:
         notes.append(f"Upright people were seen in only {upright:.0f} places; the camera's angles lean on the priors.")
-    notes.append(
-        f"Focal length {fit.camera.focal:.0f} px (give or take {100 * log_focal:.0f} %), looking "
-        f"{np.rad2deg(parameters_of(fit.camera)[1]):.1f} degrees down (give or take {np.rad2deg(pitch):.1f})."
-    )
     if sizes is not None and len(sizes.person) == 0 and not upright:
         notes.append("No body was seen well enough to read its size.")
     return tuple(notes)

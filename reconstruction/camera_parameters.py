@@ -93,3 +93,13 @@ def floor_in_camera(camera: Camera) -> tuple[Float[np.ndarray, "3"], float]:
     `d` is the camera's height.
     """
     return camera.rotation[:, 2].copy(), float(camera.eye[2])
+
+
+def camera_note(camera: Camera, sigma: Float[np.ndarray, "5"]) -> str:
+    """One sentence on a camera and how well it is known; `sigma` of the five parameters, 0 for what was given."""
+    focal, pitch, _, height, _ = sigma
+    return (
+        f"Focal length {camera.focal:.0f} px (give or take {100 * focal:.0f} %), {camera.eye[2]:.2f} m above the floor "
+        f"(give or take {100 * height:.0f} %), looking {np.rad2deg(parameters_of(camera)[1]):.1f} degrees down "
+        f"(give or take {np.rad2deg(pitch):.1f})."
+    )

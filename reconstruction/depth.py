@@ -24,6 +24,8 @@ BEHIND_SKIN: Final = 0.09
 # Map noise that is left at best, as a share of the map's spread: networks are no better than that between places.
 _LEAST_NOISE: Final = 0.02
 _ROUNDS: Final = 30
+# Sensors' zero is off by a few centimetres.
+_SENSOR_OFFSET: Final = 0.05
 # Neighbouring pixels err together over about a fifteenth of the picture, so that area counts as one reading.
 _TOGETHER: Final = 15
 # Farther than this, floors are a wrong horizon.
@@ -181,10 +183,12 @@ def fit_affinity(
     measured = labels.kind == "metres"
     # A sensor's factor is 1; a metric network's is that of its training camera's focal length.
     prior = np.array([1.0, 0.0]) if measured else np.zeros(2)
-    spread_of_prior = np.array([labels.scale_sigma if labels.metric else 0.25, 0.05 if labels.metric else 0.3])
+    spread_of_prior = np.array(
+        [labels.scale_sigma if labels.metric else 0.25, _SENSOR_OFFSET if labels.metric else 0.3]
+    )
     values, truth = _feet(labels, camera, keypoints, upright)
     plate, floor = _floor_pixels(labels, camera)
-    if len(plate) == 0 and len(values) == 0:
+    if len(np.unique(np.concatenate([plate, values]))) < 2:
         return _prior_affinity(labels, prior, spread_of_prior)
     tie = np.diag(1 / spread_of_prior**2) if measured else np.diag([1e-12, 1e-4])
     if len(values) < _FEWEST or np.ptp(values) < 0.05 * _spread(labels.plate):
@@ -201,6 +205,16 @@ def fit_affinity(
         # Nearer things must have larger values; a fit that says otherwise is worth nothing.
         return _prior_affinity(labels, prior, spread_of_prior)
     return Affinity(float(solution[0]), float(solution[1]), covariance, scatter, round(independent))
+
+
+def sensor_affinity(labels: DepthLabels) -> Affinity:
+    """What is known of a measured map before anything is compared: factor 1 and offset 0 within its accuracy.
+
+    The joint optimisation takes this: a factor fitted to the floor under the calibrated camera is wrong by what that is
+    wrong, and the floor's reading would count twice.
+    """
+    assert labels.metric, "only sensors are known beforehand"
+    return Affinity(1.0, 0.0, np.diag([labels.scale_sigma**2, _SENSOR_OFFSET**2]), 0.3, 0)
 
 
 def _prior_affinity(labels: DepthLabels, prior: np.ndarray, spread_of_prior: np.ndarray) -> Affinity:

@@ -19,6 +19,7 @@ from carescene.humans.body import load_body
 from carescene.rendering.camera import Camera, camera_from_dict
 from carescene.scenes import scene_to_dict
 from reconstruction.calibration import Calibration
+from reconstruction.camera_parameters import camera_note
 from reconstruction.code_version import code_version
 from reconstruction.depth_anything import DepthAnything, predict_depth, sparse_frames
 from reconstruction.depth_recorded import read_recorded_depth
@@ -136,7 +137,7 @@ class _Maker:
         )
         recovered = recover_people(keypoints, stages, work=self.work, progress=self.bar)
         save_problem(recovered.problem, self.work.folder / "observations.npz")
-        clip, room = self._in_the_room(recovered, keypoints)
+        clip, room, solution = self._in_the_room(recovered, keypoints)
         camera = camera_from_dict(clip.cameras[0])
         _write_json(self.request, "camera.json", camera)
         with self.bar.stage("measures"):
@@ -147,12 +148,14 @@ class _Maker:
         self._film(clip, camera, room, keypoints, quality.trusted)
         scale = recovered.calibration.scale_source
         part = Part(self.request.out, clip, quality, scale, dict(self.bar.seconds))
-        self._report(part, recovered, room, camera)
+        self._report(part, recovered, room, solution)
         return part
 
-    def _in_the_room(self, recovered: Recovered, keypoints: Keypoints) -> tuple[Clip, Room]:
-        """The people as a clip, and the room; where it has surfaces that somebody measured or drew, people are solved
-        for once more among them."""
+    def _in_the_room(self, recovered: Recovered, keypoints: Keypoints) -> tuple[Clip, Room, Solution]:
+        """The people as a clip, the room, and what they come from.
+
+        Where the room has surfaces that somebody measured or drew, people are solved for once more among them.
+        """
         request, stretch = self.request, self.stretch
 
         def built(solution: Solution) -> tuple[Clip, Room]:
@@ -161,17 +164,18 @@ class _Maker:
                 plate = recovered.plate_in_metres()
                 return clip, build_room(clip, solution.camera, plate, request.furniture, name=stretch.name)
 
-        clip, room = built(recovered.solution)
+        solution = recovered.solution
+        clip, room = built(solution)
         if request.furniture or recovered.depth is not None:
             surfaces = scene_surroundings(room.scene)
-            problem = with_surroundings(recovered.problem, recovered.solution, surfaces)
+            problem = with_surroundings(recovered.problem, solution, surfaces)
             solution = solve_kept(
-                problem, _AMONG_THINGS, recovered.solution.state, work=self.work, progress=self.bar,
+                problem, _AMONG_THINGS, solution.state, work=self.work, progress=self.bar,
                 stage="people in the room", key=work_key(scene_to_dict(room.scene)),
             )  # fmt: skip
             clip = evenly_spaced(solution, keypoints.times, CLIP_FPS, stretch.name)
         save_room(room, request.out)
-        return clip, room
+        return clip, room, solution
 
     def keypoints(self) -> Keypoints:
         """Everybody's key points: of the user's file, kept ones, or newly found."""
@@ -265,21 +269,22 @@ class _Maker:
         for index, picture in self.stretch.footage.pictures(keypoints.frames, longest=640):
             yield float(times[index] - keypoints.times[0]), picture
 
-    def _report(self, part: Part, recovered: Recovered, room: Room, camera: Camera) -> None:
-        calibration = recovered.calibration
+    def _report(self, part: Part, recovered: Recovered, room: Room, solution: Solution) -> None:
+        camera = camera_from_dict(part.clip.cameras[0])
         labels = "ProHMR" if recovered.labels.source == "prohmr" else "the lifter, from key points alone"
         depth = "none" if recovered.depth is None else recovered.depth.source
         notes = (
             *self.stretch.notes,
             f"Key points: {recovered.keypoints.source}. Pose labels: {labels}. Depth: {depth}.",
-            *calibration.notes,
+            camera_note(solution.camera, solution.camera_std),
+            *recovered.calibration.notes,
             *room.notes,
         )
         write_report(
             part.folder,
             ReportFacts(
                 self.request.video.name, part.clip, part.quality, camera, part.scale, room.scene,
-                recovered.solution.energies, part.seconds, notes, self.request.settings,
+                solution.energies, part.seconds, notes, self.request.settings,
             ),
         )  # fmt: skip
 

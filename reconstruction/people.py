@@ -15,7 +15,14 @@ from reconstruction.calibration import Calibration, calibrate
 from reconstruction.calibration_priors import CameraPriors, GivenCamera
 from reconstruction.camera_parameters import parameters_of
 from reconstruction.code_version import code_version
-from reconstruction.depth import Affinity, depth_in_metres, depth_readings, fit_affinity, floor_from_depth
+from reconstruction.depth import (
+    Affinity,
+    depth_in_metres,
+    depth_readings,
+    fit_affinity,
+    floor_from_depth,
+    sensor_affinity,
+)
 from reconstruction.floor_reading import FloorReading
 from reconstruction.lifter import lift
 from reconstruction.observations import DepthLabels, Keypoints, PoseLabels
@@ -131,7 +138,9 @@ def _with_depth(
     """The camera once more with the floor that depth shows, the readings at people, and that floor."""
     floor = floor_from_depth(maps, first.camera)
     calibration = first if floor is None else calibrate(keypoints, given=given, floor=floor, labels=free)
-    affinity = fit_affinity(maps, calibration.camera, keypoints, calibration.upright)
+    affinity = (
+        sensor_affinity(maps) if maps.metric else fit_affinity(maps, calibration.camera, keypoints, calibration.upright)
+    )
     readings = depth_readings(maps, keypoints)
     if maps.kind not in ("disparity", "metres"):
         raise UserError(f"Expected depth of kind disparity or metres, but got '{maps.kind}'. Name the map's kind.")

@@ -15,6 +15,7 @@ from reconstruction.depth import (
     depth_readings,
     fit_affinity,
     floor_from_depth,
+    sensor_affinity,
 )
 from reconstruction.floor_reading import floor_slope
 from reconstruction.observations import DepthLabels
@@ -96,6 +97,12 @@ def test_a_measured_map_keeps_its_metres_within_its_accuracy() -> None:
     assert abs(found.b) < 0.06
 
 
+def test_a_sensor_is_known_beforehand() -> None:
+    known = sensor_affinity(_labels(np.full((4, 4), 2.0)))
+    assert (known.a, known.b) == (1.0, 0.0)
+    np.testing.assert_allclose(np.sqrt(np.diag(known.covariance)), [0.02, 0.05])
+
+
 def test_a_map_that_says_nothing_leaves_wide_bounds() -> None:
     camera = made.ward_camera()
     rng = np.random.default_rng(0)
@@ -103,8 +110,10 @@ def test_a_map_that_says_nothing_leaves_wide_bounds() -> None:
     upside_down = fit_affinity(_labels(-1 / _room(camera), "disparity", metric=False), camera)
     unknown = fit_affinity(_labels(np.where(rng.random((36, 64)) < 2, np.nan, 0.0)), camera)
 
+    flat = fit_affinity(_labels(np.full((36, 64), 3.0), "disparity", metric=False), camera)
+
     assert upside_down.a > 0
-    assert upside_down.anchors == 0
+    assert upside_down.anchors == flat.anchors == 0
     assert unknown.anchors == 0
     assert unknown.a == 1
 
