@@ -34,8 +34,8 @@ _LOOMING, _PIECE = np.e, 2.0
 _SAME: Final = 0.3
 # Two circles are around the same body if they are this near to each other in size, and nearer than _SAME.
 _RESIZED: Final = 1.25
-# A body that the person network surely sees this much larger or smaller, or not there, was seen wrongly; networks
-# differ by less. So was one that is so much surer of its limbs when it is looked at where that network sees it.
+# A body that the person network surely sees in another size gives way to what is seen there, and what was seen of it
+# before is taken back when they differ by this. So does one that is so much less sure of its limbs.
 _WRONG, _SURELY, _SURER = 1.4, 0.85, 0.1
 # The person network looks for the whole of a body in the square around a circle this many times as large.
 _WIDER: Final = 2.0
@@ -212,9 +212,10 @@ class BodyFinder:
             other = self._best(picture, [circle])
             if other is None or other.score < _BEGIN or not _alike(other.circle, circle):
                 continue
-            wrong = opinion != Opinion.SAME and score > _SURELY and not _alike(other.circle, body.circle, _WRONG)
+            unlike = opinion != Opinion.SAME and score > _SURELY and not _alike(other.circle, body.circle)
+            wrong = unlike and not _alike(other.circle, body.circle, _WRONG)
             surer = other.score > body.score + _SURER
-            if _shared(body, other) < _CONTAINED or not (wrong or surer):
+            if _shared(body, other) < _CONTAINED or not (unlike or surer):
                 continue
             known = [follower for follower, seen in others if _alike(seen.circle, other.circle)]
             if known and wrong:
