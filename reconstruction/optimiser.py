@@ -305,7 +305,8 @@ class Optimiser:
             offsets=state.offsets + OFFSET_BASIS @ change[OFFSETS],
         )
         betas = [before + length * more for before, more in zip(bodies.betas, step.betas, strict=True)]
-        cameras = tuple(camera_of(each.camera, self.problem.camera) for each in (bodies.state, state))
+        first = self.problem.camera
+        cameras = camera_of(bodies.state.camera, first), camera_of(state.camera, first)
         for chain, own, before, place in zip(self.chains, step.frames, bodies.rotations, bodies.trans, strict=True):
             moved = length * own.reshape(len(chain), -1)
             turns = moved[:, 3:].reshape(len(moved), len(free), 3)

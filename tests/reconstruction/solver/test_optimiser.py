@@ -72,6 +72,7 @@ def test_step_is_that_of_the_dense_equations(
     contexts, damping = optimiser.contexts(), 1e-2
     bodies = optimiser.take(optimiser.run.state)
     _, step = optimiser.solve_step(bodies, contexts, FREE_JOINTS, damping)
+    assert step is not None
     unknown = optimiser.shared_unknowns()
     square, slope = optimiser.common_equations()
     width, size = len(unknown) + 20, 4 * 69
