@@ -24,6 +24,8 @@ _CLOTHES_BINS: Final = 64
 _SAME, _SOMEBODY = 0.1, 0.5
 # Shorter appearances than this are mistakes.
 _LEAST_S: Final = 0.34
+# What is left of the confidence where the second network saw nobody, twice in a row or to the end.
+_ALONE_TRUST: Final = 0.2
 # A mistake is taken back for so long at most.
 _MISTAKEN_S: Final = 3.0
 # What is kept of everybody in a frame.
@@ -105,7 +107,7 @@ class FoundPeople:
         columns = {name: [row[name] for row in self._rows] for name in _COLUMNS}
         interval = float(np.median(np.diff(times))) if len(times) > 1 else _LEAST_S
         pixels = columns["pixels"]
-        confidence = _without_mistakes(columns["confidence"], columns["path"], columns["opinion"], times)
+        confidence = _weighed(columns["confidence"], columns["path"], columns["opinion"], times)
         paths = [path.tolist() for path in columns["path"]]
         identities = link_people(
             pixels,
@@ -134,22 +136,43 @@ class FoundPeople:
         self._rows = [dict(zip(_COLUMNS, row, strict=True)) for row in zip(*parts, strict=True)]
 
 
-def _without_mistakes(
+def _weighed(
     confidence: list[np.ndarray], paths: list[np.ndarray], opinions: list[np.ndarray], times: Float[np.ndarray, "frame"]
 ) -> list[np.ndarray]:
-    """Confidence 0 along a path from where the second network last saw the same body to where it saw another."""
+    """Confidence by what the second network says along each path.
+
+    It is 0 from where that network last saw the same body to where it saw another, of which this was a piece, and low
+    from one frame in which it saw nobody to the next such, or to the end.
+    """
     kept = [one.copy() for one in confidence]
-    since: dict[int, list[tuple[int, int]]] = {}
-    for frame, (path, opinion) in enumerate(zip(paths, opinions, strict=True)):
-        for index, (one, said) in enumerate(zip(path.tolist(), opinion.tolist(), strict=True)):
+    members: dict[int, list[tuple[int, int]]] = {}
+    for frame, path in enumerate(paths):
+        for index, one in enumerate(path.tolist()):
+            members.setdefault(one, []).append((frame, index))
+    for along in members.values():
+        since: list[tuple[int, int]] = []
+        alone: list[tuple[int, int]] = []
+        saw_nobody = False
+        for frame, index in along:
+            said = opinions[frame][index]
             if said == Opinion.OTHER:
-                for before, at in since.get(one, []):
+                for before, at in since:
                     if times[frame] - times[before] <= _MISTAKEN_S:
                         kept[before][at] = 0.0
+            if said != Opinion.NOT_ASKED:
+                # Only between two answers of nobody is somebody alone.
+                lasting = saw_nobody and said == Opinion.NOBODY
+                for before, at in alone if lasting else []:
+                    kept[before][at] *= _ALONE_TRUST
+                saw_nobody, alone = said == Opinion.NOBODY, []
+            if saw_nobody:
+                alone.append((frame, index))
             if said in (Opinion.SAME, Opinion.OTHER):
-                since[one] = []
+                since = []
             else:
-                since.setdefault(one, []).append((frame, index))
+                since.append((frame, index))
+        for before, at in alone:
+            kept[before][at] *= _ALONE_TRUST
     return kept
 
 

@@ -28,6 +28,8 @@ _TURNED_SAVING: Final = 0.80
 # Depth of a thing of which only the front is seen, if no wall is near behind it: of a cabinet, and of a partition.
 _FRONT_ONLY_M: Final = 0.40
 _THIN_M: Final = 0.10
+# What is thinner is a fold of the depth, and nothing that stands.
+_SHEET_M: Final = 0.02
 # Wardrobes are lower than this, door frames higher.
 PARTITION_M: Final = 2.05
 # Single beds are narrower; wider ones are measured again by their level part alone.
@@ -116,7 +118,7 @@ def find_boxes(
     for group in range(1, int(groups.max()) + 1):
         mine = groups[cells[:, 0], cells[:, 1]] == group
         box = _box(spots[mine], level[mine], area[mine], turn, room_yaw, polygon, eye)
-        if box is not None:
+        if box is not None and box.sides[0] > _SHEET_M:
             boxes.append(box)
     return sorted(with_boards(boxes), key=lambda box: -box.sides[0] * box.sides[1])
 

@@ -136,6 +136,21 @@ def test_a_piece_of_somebody_is_taken_back_to_where_it_was_right(shared_data: Pa
     np.testing.assert_allclose(keypoints.pixels[0, 40, :17], standing(20.0)[:17])
 
 
+def test_where_only_one_network_sees_somebody_confidence_is_low(shared_data: Path) -> None:
+    kept = FoundPeople(None, fall(shared_data), np.arange(60))
+    look, body = np.full(64, 0.125), standing(20.0)
+    trust = np.isfinite(body).all(-1).astype(float)
+    # Nobody once is a slip; twice in a row, or at the end, it is a doubt.
+    said = {0: Opinion.SAME, 8: Opinion.NOBODY, 16: Opinion.SAME, 24: Opinion.NOBODY, 32: Opinion.NOBODY}
+    said |= {40: Opinion.SOMEBODY, 48: Opinion.SAME, 56: Opinion.NOBODY}
+    for frame in range(60):
+        kept.add(frame, [Found(body, trust, look, 0, said.get(frame, Opinion.NOT_ASKED))])
+    keypoints = kept.people(fall(shared_data), "mediapipe")
+    low = np.isclose(keypoints.confidence[0, :, 0], 0.2)
+    assert np.flatnonzero(low).tolist() == [*range(24, 32), *range(56, 60)]
+    assert keypoints.present.all() and (keypoints.confidence[0, ~low, 0] == 1.0).all()
+
+
 @pytest.mark.slow
 def test_a_whole_body_is_not_pressed_into_its_trunk(shared_data: Path) -> None:
     """The landmark network alone sees the whole of him between the chin and the knees for half a second."""
