@@ -48,24 +48,24 @@ class CameraPriors:
     """What cameras in wards and homes are like.
 
     Attributes:
-        modes: how cameras look down: on walls and in corners 25 +- 15 degrees with 75 degrees of view; and a few
+        modes: how cameras look down: on walls, in corners, on tables 20 +- 17 degrees with 75 degrees of view; a few
             straight down, which needs wider lenses under ordinary ceilings.
         log_focal_sd: standard deviation of the log focal length; with 0.3 and 75 degrees in the middle, 95 % have 46 to
             109 degrees of view.
         level_sd: how far the picture's horizontal is off the level, radians.
-        height, log_height_sd: 2.2 m, 95 % within 1.1 to 4.4 m: tables as well as ceilings.
+        height, log_height_sd: 1.8 m, 95 % within 0.75 to 4.3 m: tables as well as ceilings.
         barrel, barrel_sd: share of the corner's distance from the middle by which lenses move it (k1 r^2): 3 % inwards,
             give or take 4 %.
     """
 
     modes: tuple[PitchMode, ...] = (
-        PitchMode(float(np.deg2rad(25.0)), float(np.deg2rad(15.0)), 0.85, float(np.deg2rad(75.0))),
+        PitchMode(float(np.deg2rad(20.0)), float(np.deg2rad(17.0)), 0.85, float(np.deg2rad(75.0))),
         PitchMode(float(np.deg2rad(90.0)), float(np.deg2rad(6.0)), 0.15, float(np.deg2rad(95.0))),
     )
     log_focal_sd: float = 0.3
     level_sd: float = float(np.deg2rad(3.0))
-    height: float = 2.2
-    log_height_sd: float = 0.35
+    height: float = 1.8
+    log_height_sd: float = 0.45
     barrel: float = -0.03
     barrel_sd: float = 0.04
 

@@ -126,7 +126,7 @@ def test_a_known_distance_fixes_the_scale() -> None:
     found = calibrate(keypoints, given=GivenCamera(distance=KnownDistance(pixels, float(np.hypot(2.5, 2.4)))))
 
     assert floor_distance(found.camera, pixels) == pytest.approx(np.hypot(2.5, 2.4), rel=0.03)
-    assert abs(_off(found, truth)[3]) < 0.04
+    assert abs(_off(found, truth)[3]) < 0.05
     assert found.sigma[3] < 0.07
     assert found.statures[0] == pytest.approx(1.85, abs=0.1)
     assert "given distance" in found.scale_source
