@@ -110,6 +110,7 @@ class TorchEnergy:
         self.carrier = torch.from_numpy(model.carrier)
         self.parts = [tensor(part) for part in (model.joints, model.joint_shapes, model.offsets, model.offset_shapes)]
         self.basis, self.prior = tensor(OFFSET_BASIS), tensor(parameters_of(self.problem.camera))
+        assert self.problem.camera_covariance is not None, "the made problem has a plain prior"
         self.camera_information = torch.linalg.inv(tensor(self.problem.camera_covariance))
         names = ("pixels", "precision", "label_means", "label_information", "differences", "steps", "time_weight")
         self.fixed = [
