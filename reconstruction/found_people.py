@@ -24,8 +24,9 @@ _CLOTHES_BINS: Final = 64
 _SAME, _SOMEBODY = 0.1, 0.5
 # Shorter appearances than this are mistakes.
 _LEAST_S: Final = 0.34
-# What is left of the confidence where the second network saw nobody, twice in a row or to the end.
-_ALONE_TRUST: Final = 0.2
+# What is left of the confidence where the second network saw nobody, twice in a row or to the end: somebody dark before
+# a bright window is hard to see too, and the points stay usable.
+_ALONE_TRUST: Final = 0.5
 # A mistake is taken back for so long at most.
 _MISTAKEN_S: Final = 3.0
 # What is kept of everybody in a frame.

@@ -146,7 +146,7 @@ def test_where_only_one_network_sees_somebody_confidence_is_low(shared_data: Pat
     for frame in range(60):
         kept.add(frame, [Found(body, trust, look, 0, said.get(frame, Opinion.NOT_ASKED))])
     keypoints = kept.people(fall(shared_data), "mediapipe")
-    low = np.isclose(keypoints.confidence[0, :, 0], 0.2)
+    low = np.isclose(keypoints.confidence[0, :, 0], 0.5)
     assert np.flatnonzero(low).tolist() == [*range(24, 32), *range(56, 60)]
     assert keypoints.present.all() and (keypoints.confidence[0, ~low, 0] == 1.0).all()
 
