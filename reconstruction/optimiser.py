@@ -151,7 +151,8 @@ class Optimiser:
 
     def contexts(self) -> list[Context]:
         """Kernels, contacts, surfaces and other people at the present state, one for each chain."""
-        run, options, sigmas = self.run, self.options, self.options.sigmas
+        run, options = self.run, self.options
+        sigmas = options.surfaces(run.stage, run.round)
         kernel = options.kernel(run.stage, run.round)
         forward = camera_of(run.state.camera, self.problem.camera).rotation[2]
         view = self.problem.camera.focal, forward, max(abs(float(run.state.affinity[0])), 1e-9)

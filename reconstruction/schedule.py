@@ -1,6 +1,6 @@
 """How the joint optimisation runs: its stages, and what narrows from round to round."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from reconstruction.problem import State
@@ -44,9 +44,20 @@ class SolverOptions:
             return sigmas.kernel_start
         return sigmas.kernel if stage > 1 else max(sigmas.kernel, sigmas.kernel_start * sigmas.kernel_shrink**rounds)
 
+    def surfaces(self, stage: int, rounds: int) -> Sigmas:
+        """The sigmas with floor and furniture as soft as they are after so many rounds of a stage.
+
+        Before contacts a wrong camera has people a metre under the floor; a hard one would throw it about.
+        """
+        soft = 1.0 if stage != 2 else max(1.0, self.sigmas.soft_start * self.sigmas.soft_shrink**rounds)
+        sigmas = self.sigmas
+        return replace(sigmas, floor=soft * sigmas.floor, touch=soft * sigmas.touch, furniture=soft * sigmas.furniture)
+
     def settled(self, stage: int, rounds: int) -> bool:
         """Whether nothing narrows any more."""
-        return stage != 1 or self.kernel(stage, rounds) == self.kernel(stage, rounds + 1)
+        if stage == 1:
+            return self.kernel(stage, rounds) == self.kernel(stage, rounds + 1)
+        return stage != 2 or self.surfaces(stage, rounds) == self.surfaces(stage, rounds + 1)
 
     def share(self, stage: int, rounds: int) -> float:
         """How much of the work is done if every stage uses all its iterations, 0 to 1."""

@@ -43,6 +43,8 @@ class Sigmas:
         slip: speed of skin that rests on something, m/s.
         touch: distance of skin that rests on something from it, metres. Weak: the floor is where the camera's prior has
             it, and people who are pulled to a wrong floor bend focal length, pitch and height to get there.
+        soft_start: factor on the sigmas of touch, floor and furniture when contacts begin.
+        soft_shrink: factor on it from one iteration to the next, down to 1.
         floor: depth of skin in the floor, metres.
         furniture: depth of skin in furniture and walls, metres: mattresses give way, and boxes are not the furniture.
         people: depth of overlap of two people's bodies, metres.
@@ -66,6 +68,8 @@ class Sigmas:
     depth_kernel: float = 3.0
     slip: float = 0.15
     touch: float = 0.1
+    soft_start: float = 16.0
+    soft_shrink: float = 0.6
     floor: float = 0.015
     furniture: float = 0.04
     people: float = 0.04
