@@ -91,6 +91,9 @@ def main(argv: list[str]) -> None:
                 trainer_defaults={"use_distributed_sampler": False},
                 parser_kwargs=_without_exit("fit", "validate", "test", "predict"),
             )
+    except UserError:
+        # Said already; what it came from says less.
+        raise
     except _MISTAKES as error:
         raise UserError(_one_sentence(error, argv[0])) from error
     except ValueError as error:
