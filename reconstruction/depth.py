@@ -181,16 +181,14 @@ def fit_affinity(
         upright: who stands or walks in which frame (`Calibration.upright`).
     """
     measured = labels.kind == "metres"
-    # A sensor's factor is 1; a metric network's is that of its training camera's focal length.
-    prior = np.array([1.0, 0.0]) if measured else np.zeros(2)
-    spread_of_prior = np.array(
-        [labels.scale_sigma if labels.metric else 0.25, _SENSOR_OFFSET if labels.metric else 0.3]
-    )
+    prior, tie = np.zeros(2), np.diag([1e-12, 1e-4])
+    if measured:
+        known = metres_affinity(labels)
+        prior, tie = np.array([known.a, known.b]), np.linalg.inv(known.covariance)
     values, truth = _feet(labels, camera, keypoints, upright)
     plate, floor = _floor_pixels(labels, camera)
     if len(np.unique(np.concatenate([plate, values]))) < 2:
-        return _prior_affinity(labels, prior, spread_of_prior)
-    tie = np.diag(1 / spread_of_prior**2) if measured else np.diag([1e-12, 1e-4])
+        return _prior_affinity(labels)
     if len(values) < _FEWEST or np.ptp(values) < 0.05 * _spread(labels.plate):
         start, scatter, _ = _irls(plate, floor, tie, prior, 0.5)
     else:
@@ -203,24 +201,25 @@ def fit_affinity(
     covariance = np.linalg.inv(matrix)
     if not measured and solution[0] <= 0:
         # Nearer things must have larger values; a fit that says otherwise is worth nothing.
-        return _prior_affinity(labels, prior, spread_of_prior)
+        return _prior_affinity(labels)
     return Affinity(float(solution[0]), float(solution[1]), covariance, scatter, round(independent))
 
 
-def sensor_affinity(labels: DepthLabels) -> Affinity:
-    """What is known of a measured map before anything is compared: factor 1 and offset 0 within its accuracy.
+def metres_affinity(labels: DepthLabels) -> Affinity:
+    """What is known of a map in metres before anything is compared: factor 1 and offset 0 within its accuracy.
 
-    The joint optimisation takes this: a factor fitted to the floor under the calibrated camera is wrong by what that is
-    wrong, and the floor's reading would count twice.
+    A sensor's factor is 1; a metric network's is that of its training camera's focal length. Of sensors, the joint
+    optimisation takes this: a factor fitted to the floor under the calibrated camera is wrong by what that is wrong,
+    and the floor's reading would count twice.
     """
-    assert labels.metric, "only sensors are known beforehand"
-    return Affinity(1.0, 0.0, np.diag([labels.scale_sigma**2, _SENSOR_OFFSET**2]), 0.3, 0)
+    spread = np.array([labels.scale_sigma, _SENSOR_OFFSET] if labels.metric else [0.25, 0.3])
+    return Affinity(1.0, 0.0, np.diag(spread**2), 0.3, 0)
 
 
-def _prior_affinity(labels: DepthLabels, prior: np.ndarray, spread_of_prior: np.ndarray) -> Affinity:
+def _prior_affinity(labels: DepthLabels) -> Affinity:
     """What is known of a map alone: a relative one reaches from half a metre to ten metres or so."""
     if labels.kind == "metres":
-        return Affinity(float(prior[0]), float(prior[1]), np.diag(spread_of_prior**2), 0.3, 0)
+        return metres_affinity(labels)
     low, high = np.nanquantile(labels.plate, [0.02, 0.98])
     a = (1 / 1.5 - 1 / 8) / max(high - low, 1e-9)
     b = 1 / 8 - a * low

@@ -21,7 +21,7 @@ from reconstruction.depth import (
     depth_readings,
     fit_affinity,
     floor_from_depth,
-    sensor_affinity,
+    metres_affinity,
 )
 from reconstruction.floor_reading import FloorReading
 from reconstruction.lifter import lift
@@ -139,7 +139,7 @@ def _with_depth(
     floor = floor_from_depth(maps, first.camera)
     calibration = first if floor is None else calibrate(keypoints, given=given, floor=floor, labels=free)
     affinity = (
-        sensor_affinity(maps) if maps.metric else fit_affinity(maps, calibration.camera, keypoints, calibration.upright)
+        metres_affinity(maps) if maps.metric else fit_affinity(maps, calibration.camera, keypoints, calibration.upright)
     )
     readings = depth_readings(maps, keypoints)
     if maps.kind not in ("disparity", "metres"):

@@ -15,7 +15,7 @@ from reconstruction.depth import (
     depth_readings,
     fit_affinity,
     floor_from_depth,
-    sensor_affinity,
+    metres_affinity,
 )
 from reconstruction.floor_reading import floor_slope
 from reconstruction.observations import DepthLabels
@@ -98,7 +98,7 @@ def test_a_measured_map_keeps_its_metres_within_its_accuracy() -> None:
 
 
 def test_a_sensor_is_known_beforehand() -> None:
-    known = sensor_affinity(_labels(np.full((4, 4), 2.0)))
+    known = metres_affinity(_labels(np.full((4, 4), 2.0)))
     assert (known.a, known.b) == (1.0, 0.0)
     np.testing.assert_allclose(np.sqrt(np.diag(known.covariance)), [0.02, 0.05])
 
