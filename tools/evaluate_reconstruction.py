@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data/prepared"), help="synthetic: prepared folders")
     parser.add_argument("--count", type=int, default=20, help="synthetic: clips")
     parser.add_argument("--seed", type=int, default=0, help="synthetic: of clips, cameras and noise")
+    parser.add_argument("--split", choices=["train", "val", "test"], default="test", help="synthetic: clips of it")
     parser.add_argument("--distance", choices=["known", "unknown"], default="known", help="synthetic: on the floor")
     parser.add_argument("--lens", choices=["known", "unknown"], default="unknown", help="synthetic: focal length, k1")
     parser.add_argument("--frames", type=int, default=0, help="captury: only so many frames from the start, 0 for all")
@@ -58,7 +59,7 @@ def main() -> None:
 
 def synthetic(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Clips with exact truth, seen with a detector's errors by a camera that nobody knows."""
-    clips = draw_clips([arguments.data / name for name in FOLDERS], arguments.count, arguments.seed)
+    clips = draw_clips([arguments.data / name for name in FOLDERS], arguments.count, arguments.seed, arguments.split)
 
     def one(index: int) -> dict[str, Any]:
         clip = clips[index]
